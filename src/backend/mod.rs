@@ -1,0 +1,1 @@
+//! Where a stage runs: the trait, the oracle, the CPU and the GPU.

@@ -1,0 +1,1 @@
+//! Columns: types, chunks, dictionaries and key words.

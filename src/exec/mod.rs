@@ -1,0 +1,1 @@
+//! The chunk loop: read, run, merge, finish, and the ledger of it all.

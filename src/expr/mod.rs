@@ -1,0 +1,1 @@
+//! Expressions: the tree, its types, and the program each backend runs.

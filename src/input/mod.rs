@@ -1,0 +1,1 @@
+//! Readers: memory-mapped CSV, Parquet, Arrow IPC and raw columns become chunks.

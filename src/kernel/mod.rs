@@ -1,0 +1,1 @@
+//! One file per shader stem: host parameters and a plain reference function.

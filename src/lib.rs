@@ -1,0 +1,15 @@
+//! tidemill: group-by over memory-mapped files, on the CPU (rayon) and on the GPU (wgpu + WGSL), with the same bits out.
+#![deny(missing_docs)]
+
+pub mod agg;
+pub mod backend;
+pub mod column;
+mod error;
+pub mod exec;
+pub mod expr;
+pub mod input;
+pub mod kernel;
+pub mod output;
+pub mod plan;
+
+pub use error::{Error, Place, Result};

@@ -1,0 +1,1 @@
+//! Writers: table-free text formats, JSON, Parquet and Arrow.

@@ -1,0 +1,1 @@
+//! The job, its lowering to a stage, and its explanation.
