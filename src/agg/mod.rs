@@ -1,1 +1,7 @@
 //! The aggregate algebra: exact sums, mergeable states, and the partial that carries them.
+
+mod arg;
+mod group;
+
+pub use arg::{Arg, Slice};
+pub use group::GroupTable;

@@ -2,12 +2,14 @@
 
 mod chunk;
 mod dictionary;
+pub mod key;
 mod schema;
 mod types;
 mod value;
 
 pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
 pub use dictionary::{Dictionary, Strings};
+pub use key::KeyColumn;
 pub use schema::{Field, FieldType, Schema};
 pub use types::{Class, Type, Unit};
 pub use value::{Value, civil_from_days, days_from_civil, write_float};
