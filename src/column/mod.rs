@@ -1,5 +1,6 @@
 //! Columns: types, values, chunks and dictionaries. Imports nothing of tidemill but the error.
 
+mod build;
 mod chunk;
 mod dictionary;
 pub mod key;
