@@ -1,6 +1,7 @@
 //! The aggregate algebra: exact sums, mergeable states, and the partial that carries them.
 
 mod arg;
+pub mod exact;
 mod group;
 
 pub use arg::{Arg, Slice};
