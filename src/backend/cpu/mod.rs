@@ -1,0 +1,39 @@
+//! The CPU backend: every worker runs morsels through the program and into group states of its own; nothing is shared
+//! while it runs, and the caller merges the workers' partials.
+
+mod select;
+mod worker;
+
+use std::sync::Arc;
+
+use super::{Backend, Worker};
+use crate::Result;
+use crate::plan::Stage;
+
+/// All cores, or as many as asked for.
+#[derive(Debug, Clone)]
+pub struct Cpu {
+    threads: usize,
+}
+
+impl Cpu {
+    /// A backend with `threads` workers; 0 means one for each core.
+    pub fn new(threads: usize) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Cpu { threads: if threads == 0 { cores() } else { threads } }
+    }
+}
+
+impl Backend for Cpu {
+    fn name(&self) -> String {
+        format!("cpu ({} thread{})", self.threads, if self.threads == 1 { "" } else { "s" })
+    }
+
+    fn workers(&self) -> usize {
+        self.threads
+    }
+
+    fn worker(&self, stage: &Arc<Stage>) -> Result<Box<dyn Worker>> {
+        Ok(Box::new(worker::CpuWorker::new(stage)))
+    }
+}

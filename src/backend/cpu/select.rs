@@ -1,0 +1,149 @@
+//! Rows that pass: the selection of a morsel, and what is picked by it.
+
+use std::borrow::Cow;
+
+use crate::agg::{Arg, Slice};
+use crate::column::key::{float_word, int_word, wide_word};
+use crate::column::{Class, KeyColumn};
+use crate::expr::{Vector, VectorData};
+
+/// Which rows of a morsel go on, which were dropped by the filter, which have no result.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// Rows that go on, ascending; only meaningful if not `all`.
+    pub rows: Vec<u32>,
+    /// Every row goes on.
+    pub all: bool,
+    /// Rows without a result, ascending.
+    pub failed: Vec<u32>,
+    /// Rows dropped by the filter.
+    pub filtered: usize,
+}
+
+impl Selection {
+    /// Selects among `len` rows by the filter and by the errors of everything else.
+    pub fn select(&mut self, len: usize, filter: Option<&Vector<'_>>, others: &[Vector<'_>]) {
+        self.rows.clear();
+        self.failed.clear();
+        self.filtered = 0;
+        self.all = true;
+        if let Some(filter) = filter {
+            let VectorData::Bool(truth) = &filter.data else {
+                debug_assert!(false, "a filter is a bool");
+                return;
+            };
+            let keep = |row: usize| {
+                truth[row] & filter.valid.as_ref().map_or(1, |v| v[row]) & filter.error.as_ref().map_or(1, |e| 1 - e[row])
+            };
+            self.rows.extend((0..len).filter(|&row| keep(row) != 0).map(|row| row as u32));
+            if let Some(errors) = &filter.error {
+                self.failed.extend((0..len).filter(|&row| errors[row] != 0).map(|row| row as u32));
+            }
+            self.filtered = len - self.rows.len() - self.failed.len();
+            self.all = self.rows.len() == len;
+        }
+        for errors in others.iter().filter_map(|v| v.error.as_deref()).filter(|e| e.contains(&1)) {
+            if self.all {
+                self.rows.clear();
+                self.rows.extend(0..len as u32);
+                self.all = false;
+            }
+            let failed = &mut self.failed;
+            self.rows.retain(|&row| {
+                let bad = errors[row as usize] != 0;
+                if bad {
+                    failed.push(row);
+                }
+                !bad
+            });
+        }
+        self.failed.sort_unstable();
+    }
+
+    /// How many rows go on, of `len`.
+    pub fn count(&self, len: usize) -> usize {
+        if self.all { len } else { self.rows.len() }
+    }
+
+    fn pick<T: Copy>(&self, values: &[T], out: &mut Vec<T>) {
+        out.extend(self.rows.iter().map(|&row| values[row as usize]));
+    }
+}
+
+/// Selected values, and which of them are not null.
+#[derive(Debug)]
+pub(super) struct Picked<'a> {
+    data: VectorData<'a>,
+    valid: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Picked<'a> {
+    /// Picks the selected rows: nothing is copied if all are.
+    pub fn new(vector: Vector<'a>, selection: &Selection) -> Self {
+        let Vector { data, valid, .. } = vector;
+        if selection.all {
+            return Picked { data, valid };
+        }
+        fn picked<'a, T: Copy>(selection: &Selection, values: &[T]) -> Cow<'a, [T]>
+        where
+            [T]: ToOwned<Owned = Vec<T>>,
+        {
+            let mut out = Vec::with_capacity(selection.rows.len());
+            selection.pick(values, &mut out);
+            Cow::Owned(out)
+        }
+        let data = match &data {
+            VectorData::Bool(v) => VectorData::Bool(picked(selection, v)),
+            VectorData::Int(v) => VectorData::Int(picked(selection, v)),
+            VectorData::Wide(v) => VectorData::Wide(picked(selection, v)),
+            VectorData::Float(v) => VectorData::Float(picked(selection, v)),
+            VectorData::Str { codes, dict } => {
+                VectorData::Str { codes: picked(selection, codes), dict: std::sync::Arc::clone(dict) }
+            }
+        };
+        Picked { data, valid: valid.map(|v| picked(selection, &v)) }
+    }
+
+    /// As the argument of a state.
+    pub fn arg(&self) -> Arg<'_> {
+        let values = match &self.data {
+            VectorData::Bool(v) => Slice::Bool(v),
+            VectorData::Int(v) => Slice::Int(v),
+            VectorData::Wide(v) => Slice::Wide(v),
+            VectorData::Float(v) => Slice::Float(v),
+            VectorData::Str { codes, dict } => Slice::Str(codes, dict),
+        };
+        Arg { values, valid: self.valid.as_deref() }
+    }
+
+    /// As key words, into `key`.
+    pub fn key(&self, key: &mut KeyColumn) {
+        key.clear();
+        match &self.data {
+            VectorData::Bool(v) => key.lo.extend(v.iter().map(|&b| u64::from(b))),
+            VectorData::Int(v) => key.lo.extend(v.iter().map(|&i| int_word(i))),
+            VectorData::Float(v) => key.lo.extend(v.iter().map(|&f| float_word(f))),
+            VectorData::Wide(v) => {
+                key.lo.extend(v.iter().map(|&w| wide_word(w) as u64));
+                key.hi.extend(v.iter().map(|&w| (wide_word(w) >> 64) as u64));
+            }
+            VectorData::Str { codes, dict } => {
+                key.lo.extend(codes.iter().map(|&c| u64::from(c)));
+                key.dict = Some(std::sync::Arc::clone(dict));
+            }
+        }
+        debug_assert!(key.class != Class::Wide || key.hi.len() == key.lo.len());
+        if let Some(valid) = self.valid.as_deref().filter(|v| v.contains(&0)) {
+            // What stands under a null is arbitrary: the key's word there is 0.
+            for (i, &ok) in valid.iter().enumerate() {
+                if ok == 0 {
+                    key.lo[i] = 0;
+                    if let Some(hi) = key.hi.get_mut(i) {
+                        *hi = 0;
+                    }
+                }
+            }
+            key.valid = Some(valid.to_vec());
+        }
+    }
+}

@@ -1,0 +1,464 @@
+//! From a job and a schema to a plan: the stage that runs on a device, and what is done with its groups.
+//!
+//! Aggregates are found inside the output expressions, `having` and `order`, and replaced by columns; what is left is an
+//! expression over keys and aggregates, evaluated once a group.
+
+use std::sync::Arc;
+
+use super::{Job, Key, Named, Order, Stage};
+use crate::agg::{Function, Shape, StateSpec};
+use crate::column::{Field, Schema, Type, Value};
+use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp};
+use crate::{Error, Result};
+
+/// A job made ready for a schema.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What runs on a device.
+    pub stage: Arc<Stage>,
+    /// The aggregate calls, each made from some of the stage's states.
+    pub calls: Vec<Call>,
+    /// Expressions over the keys (first columns) and the scalar calls (the rest, in order).
+    pub post: Arc<Program>,
+    /// For each column of `post`: a key or a call.
+    pub post_inputs: Vec<PostInput>,
+    /// The result's columns.
+    pub outputs: Vec<Output>,
+    /// Groups where this node of `post` is not true are dropped.
+    pub having: Option<NodeId>,
+    /// The order of the result; empty is key order.
+    pub order: Vec<SortTerm>,
+    /// The most rows.
+    pub limit: Option<u64>,
+    /// Whether groups may come in any order.
+    pub unordered: bool,
+}
+
+/// One aggregate call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its text.
+    pub text: String,
+    /// The function.
+    pub function: Function,
+    /// The type of its argument.
+    pub arg: Type,
+    /// The type of its result.
+    pub ty: Type,
+    /// Which of the stage's states it is made from, in the order of [`Function::states`].
+    pub states: Vec<usize>,
+}
+
+/// Where a column of the post program comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostInput {
+    /// A key of the stage.
+    Key(usize),
+    /// A scalar call.
+    Call(usize),
+}
+
+/// A column of the result.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// What it holds.
+    pub value: OutputValue,
+}
+
+/// What a column of the result holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputValue {
+    /// A node of the post program.
+    Node(NodeId),
+    /// The lists of a call.
+    List(usize),
+    /// The lists of a call, one row an item.
+    Unnest(usize),
+}
+
+/// A term of the result's order.
+#[derive(Debug, Clone)]
+pub struct SortTerm {
+    /// What to sort by.
+    pub by: SortBy,
+    /// Largest first.
+    pub descending: bool,
+    /// Nulls before everything.
+    pub nulls_first: bool,
+}
+
+/// What a term sorts by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// An output column.
+    Output(usize),
+    /// A node of the post program.
+    Node(NodeId),
+}
+
+/// The columns of `schema` a job uses are found, its expressions typed, and its aggregates taken apart.
+///
+/// # Errors
+/// Whatever does not parse together: unknown columns, wrong types, aggregates where rows are meant.
+pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
+    let mut rows = Binder::new(schema);
+    for (name, expr) in &job.maps {
+        no_aggregates(expr, "--map")?;
+        let node = rows.bind(expr)?;
+        rows.define(name, node);
+    }
+    let filter = match &job.filter {
+        Some(expr) => {
+            no_aggregates(expr, "--where")?;
+            let node = rows.bind(expr)?;
+            expect_bool(rows.ty(node), expr, "--where")?;
+            Some(node)
+        }
+        None => None,
+    };
+    let mut keys: Vec<Key> = Vec::new();
+    for named in &job.keys {
+        no_aggregates(&named.expr, "--by")?;
+        let node = rows.bind(&named.expr)?;
+        let name = named.title();
+        if keys.iter().any(|k| k.name == name) {
+            return Err(query(&named.expr, format!("the key '{name}' is given twice"), Some("name one with 'as'".into())));
+        }
+        keys.push(Key { ty: rows.ty(node).clone(), name, node });
+    }
+    let mut taken = Taken { rows, job, keys, calls: Vec::new(), args: Vec::new(), states: Vec::new() };
+    // First take all aggregates out, so that the post program's columns are known.
+    let mut outputs = Vec::new();
+    for named in &job.aggregates {
+        outputs.push(taken.output(named)?);
+    }
+    let aliases: Vec<String> = job.aggregates.iter().map(Named::title).collect();
+    let having = job.having.as_ref().map(|expr| taken.take(expr, &aliases)).transpose()?;
+    let order = job
+        .order
+        .iter()
+        .map(|term| match &term.expr.node {
+            ExprNode::Column(name) if aliases.contains(name) => Ok(None),
+            _ => taken.take(&term.expr, &aliases).map(Some),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    taken.finish(job, filter, outputs, having, order)
+}
+
+/// An output expression with its aggregates taken out.
+enum Pending {
+    Scalar(Expr),
+    List(usize),
+    Unnest(usize),
+}
+
+struct Taken<'a> {
+    rows: Binder<'a>,
+    job: &'a Job,
+    keys: Vec<Key>,
+    calls: Vec<Call>,
+    args: Vec<NodeId>,
+    states: Vec<StateSpec>,
+}
+
+impl Taken<'_> {
+    fn output(&mut self, named: &Named) -> Result<Pending> {
+        if let ExprNode::Call { name, args } = &named.expr.node {
+            if name == "unnest" {
+                if let [Expr { node: ExprNode::Call { name, args }, .. }] = &args[..]
+                    && matches!(name.as_str(), "top_k" | "bottom_k")
+                {
+                    return self.call(name, args, &named.expr).map(Pending::Unnest);
+                }
+                return Err(query(&named.expr, "unnest takes top_k(…) or bottom_k(…)".into(), None));
+            }
+            if matches!(name.as_str(), "top_k" | "bottom_k") {
+                return self.call(name, args, &named.expr).map(Pending::List);
+            }
+        }
+        self.take(&named.expr, &[]).map(Pending::Scalar)
+    }
+
+    /// `expr` with keys and aggregate calls replaced by columns of the post program.
+    fn take(&mut self, expr: &Expr, aliases: &[String]) -> Result<Expr> {
+        if let Some(key) = self.job.keys.iter().position(|k| k.expr == *expr || matches!(&expr.node, ExprNode::Column(n) if *n == k.title())) {
+            return Ok(Expr { node: ExprNode::Column(key_column(key)), span: expr.span.clone() });
+        }
+        match &expr.node {
+            ExprNode::Call { name, args } if Function::by_name(name).is_some() => {
+                let call = self.call(name, args, expr)?;
+                if matches!(self.calls[call].ty, Type::List(_)) {
+                    let message = format!("{name} gives a list: it can only be an output of its own");
+                    return Err(query(expr, message, Some(format!("write '{expr}' or 'unnest({expr})'"))));
+                }
+                Ok(Expr { node: ExprNode::Column(call_column(call)), span: expr.span.clone() })
+            }
+            ExprNode::Column(name) if aliases.contains(name) => Ok(expr.clone()),
+            ExprNode::Column(name) => Err(query(
+                expr,
+                format!("column '{name}' is neither in --by nor inside an aggregate"),
+                Some(format!("add it to --by, or take min({name}), max({name}), any_value({name})")),
+            )),
+            _ => expr.try_map_children(|child| self.take(child, aliases)),
+        }
+    }
+
+    /// The index of an aggregate call, made if it is new.
+    fn call(&mut self, name: &str, args: &[Expr], expr: &Expr) -> Result<usize> {
+        let Some((mut function, shape)) = Function::by_name(name) else {
+            return Err(Error::internal(format!("{name} is no aggregate")));
+        };
+        let expected = match shape {
+            Shape::Count => 0..=1,
+            Shape::One => 1..=1,
+            Shape::Two | Shape::Fraction | Shape::Whole => 2..=2,
+        };
+        if !expected.contains(&args.len()) {
+            let usage = match shape {
+                Shape::Count => "count() or count(x)".to_owned(),
+                Shape::One => format!("{name}(x)"),
+                Shape::Two => format!("{name}(x, y)"),
+                Shape::Fraction => format!("{name}(x, 0.9)"),
+                Shape::Whole => format!("{name}(x, 3)"),
+            };
+            return Err(query(expr, format!("{name} does not take {} arguments", args.len()), Some(usage)));
+        }
+        for arg in args {
+            no_aggregates(arg, &format!("{name}(…)"))?;
+        }
+        match (shape, args) {
+            (Shape::Count, [_]) => function = Function::Count,
+            (Shape::Fraction, [_, p]) => {
+                let fraction = number(p).filter(|p| (0.0..=1.0).contains(p));
+                let Some(fraction) = fraction else {
+                    return Err(query(p, format!("{name} needs a constant between 0 and 1, not '{p}'"), None));
+                };
+                function = Function::Quantile(fraction);
+            }
+            (Shape::Whole, [_, k]) => {
+                let count = number(k).filter(|k| k.fract() == 0.0 && (1.0..=1e6).contains(k));
+                let Some(count) = count else {
+                    return Err(query(k, format!("{name} needs a constant whole number from 1 to 1000000, not '{k}'"), None));
+                };
+                function = match function {
+                    Function::BottomK(_) => Function::BottomK(count as u32),
+                    _ => Function::TopK(count as u32),
+                };
+            }
+            _ => {}
+        }
+        let values = match shape {
+            Shape::Two => &args[..2],
+            _ => &args[..args.len().min(1)],
+        };
+        let values = match values {
+            [x, y] => self.pair(x, y)?,
+            values => values.to_vec(),
+        };
+        let mut nodes = values.iter().map(|arg| self.rows.bind(arg)).collect::<Result<Vec<_>>>()?;
+        for (node, arg) in nodes.iter().zip(&values) {
+            if let Err(message) = function.result(name, self.rows.ty(*node)) {
+                let help = match self.rows.ty(*node) {
+                    Type::Date | Type::Timestamp(_) => Some(format!("cast it: {name}(cast({arg} as int64))")),
+                    Type::Bool => Some(format!("cast it: {name}(cast({arg} as int64))")),
+                    _ => None,
+                };
+                return Err(query(arg, message, help));
+            }
+        }
+        let arg = nodes.first().map_or(Type::Null, |n| self.rows.ty(*n).clone());
+        // The sum of nothing but nulls is null, and needs a number's state all the same.
+        if arg == Type::Null && !matches!(function, Function::CountRows | Function::Count) {
+            let null = self.rows.bind(&crate::expr::null().cast(Type::Int64))?;
+            nodes = vec![null; nodes.len()];
+        }
+        let arg = nodes.first().map_or(arg, |n| self.rows.ty(*n).clone());
+        let ty = function.result(name, &arg).map_err(|message| query(expr, message, None))?;
+        let class = arg.class().unwrap_or(crate::column::Class::Bool);
+        let arg_ids: Vec<usize> = nodes.iter().map(|node| index_of(&mut self.args, *node)).collect();
+        let states = function
+            .states(class)
+            .into_iter()
+            .map(|spec| StateSpec { kind: spec.kind, args: spec.args.iter().map(|&a| arg_ids[a]).collect() })
+            .map(|spec| index_of(&mut self.states, spec))
+            .collect();
+        let call = Call { text: expr.to_string(), function, arg, ty, states };
+        let same = |c: &Call| c.function == call.function && c.states == call.states && c.ty == call.ty;
+        if let Some(found) = self.calls.iter().position(same) {
+            return Ok(found);
+        }
+        self.calls.push(call);
+        Ok(self.calls.len() - 1)
+    }
+
+    /// The two arguments of a pair function: of one class and scale, and null where the other one is.
+    fn pair(&mut self, x: &Expr, y: &Expr) -> Result<Vec<Expr>> {
+        let kind = |ty: &Type| (ty.class(), ty.scale());
+        let (x_node, y_node) = (self.rows.bind(x)?, self.rows.bind(y)?);
+        let alike = kind(self.rows.ty(x_node)) == kind(self.rows.ty(y_node));
+        let numeric = self.rows.ty(x_node).is_numeric() && self.rows.ty(y_node).is_numeric();
+        let common = |e: &Expr| if alike || !numeric { e.clone() } else { e.clone().cast(Type::Float64) };
+        let both = |value: &Expr, other: &Expr| {
+            let node = ExprNode::Case {
+                operand: None,
+                whens: vec![(other.clone().is_not_null(), common(value))],
+                else_: None,
+            };
+            Expr { node, span: value.span.clone() }
+        };
+        Ok(vec![both(x, y), both(y, x)])
+    }
+
+    fn finish(
+        self,
+        job: &Job,
+        filter: Option<NodeId>,
+        pending: Vec<Pending>,
+        having: Option<Expr>,
+        order: Vec<Option<Expr>>,
+    ) -> Result<Plan> {
+        let Taken { rows, keys, calls, args, states, .. } = self;
+        let mut fields = Vec::new();
+        let mut inputs = Vec::new();
+        for (i, key) in keys.iter().enumerate() {
+            fields.push(Field::new(key_column(i), key.ty.clone()));
+            inputs.push(PostInput::Key(i));
+        }
+        for (i, call) in calls.iter().enumerate().filter(|(_, c)| !matches!(c.ty, Type::List(_))) {
+            fields.push(Field::new(call_column(i), call.ty.clone()));
+            inputs.push(PostInput::Call(i));
+        }
+        let schema = Schema { fields };
+        let mut post = Binder::new(&schema);
+        let mut outputs = Vec::new();
+        for (i, key) in keys.iter().enumerate() {
+            let node = post.bind(&crate::expr::col(key_column(i)))?;
+            outputs.push(Output { name: key.name.clone(), ty: key.ty.clone(), value: OutputValue::Node(node) });
+        }
+        for (named, pending) in job.aggregates.iter().zip(pending) {
+            let (ty, value) = match pending {
+                Pending::Scalar(expr) => {
+                    let node = post.bind(&expr)?;
+                    post.define(&named.title(), node);
+                    (post.ty(node).clone(), OutputValue::Node(node))
+                }
+                Pending::List(call) => (calls[call].ty.clone(), OutputValue::List(call)),
+                Pending::Unnest(call) => match &calls[call].ty {
+                    Type::List(item) => ((**item).clone(), OutputValue::Unnest(call)),
+                    ty => (ty.clone(), OutputValue::Unnest(call)),
+                },
+            };
+            outputs.push(Output { name: named.title(), ty, value });
+        }
+        for (i, output) in outputs.iter().enumerate() {
+            if outputs[..i].iter().any(|o| o.name == output.name) {
+                return Err(Error::Usage {
+                    message: format!("two output columns are called '{}'", output.name),
+                    help: Some("give one another name with 'as'".into()),
+                });
+            }
+        }
+        let having = match (&having, &job.having) {
+            (Some(expr), Some(written)) => {
+                let node = post.bind(expr)?;
+                expect_bool(post.ty(node), written, "--having")?;
+                Some(node)
+            }
+            _ => None,
+        };
+        let order = job
+            .order
+            .iter()
+            .zip(order)
+            .map(|(term, expr)| sort_term(term, expr, &mut post, &outputs))
+            .collect::<Result<Vec<_>>>()?;
+        let stage = Stage { program: Arc::new(rows.finish()), filter, keys, args, states };
+        // The binder numbers the columns it has met; the inputs follow that numbering.
+        let post = post.finish();
+        let post_inputs = post.columns.iter().map(|c| inputs[c.column]).collect();
+        Ok(Plan {
+            stage: Arc::new(stage),
+            calls,
+            post: Arc::new(post),
+            post_inputs,
+            outputs,
+            having,
+            order,
+            limit: job.limit,
+            unordered: job.unordered,
+        })
+    }
+}
+
+fn sort_term(term: &Order, expr: Option<Expr>, post: &mut Binder<'_>, outputs: &[Output]) -> Result<SortTerm> {
+    let named = match &term.expr.node {
+        ExprNode::Column(name) => outputs.iter().position(|o| o.name == *name),
+        _ => None,
+    };
+    let by = match (named, expr) {
+        (Some(output), _) => {
+            if let OutputValue::List(_) = outputs[output].value {
+                return Err(query(&term.expr, format!("'{}' is a list and has no order", outputs[output].name), None));
+            }
+            SortBy::Output(output)
+        }
+        (None, Some(expr)) => SortBy::Node(post.bind(&expr)?),
+        (None, None) => return Err(Error::internal("an order term is neither a column nor an expression")),
+    };
+    Ok(SortTerm { by, descending: term.descending, nulls_first: term.nulls_first })
+}
+
+/// Names no user can type: the columns of the post program.
+fn key_column(key: usize) -> String {
+    format!("\u{1}key {key}")
+}
+
+fn call_column(call: usize) -> String {
+    format!("\u{1}call {call}")
+}
+
+fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
+    list.iter().position(|x| *x == item).unwrap_or_else(|| {
+        list.push(item);
+        list.len() - 1
+    })
+}
+
+/// A constant number.
+fn number(expr: &Expr) -> Option<f64> {
+    match &expr.node {
+        ExprNode::Literal(Value::Int(v), _) => Some(*v as f64),
+        ExprNode::Literal(Value::Float(v), _) => Some(*v),
+        ExprNode::Unary(UnaryOp::Neg, x) => number(x).map(|v| -v),
+        ExprNode::Binary(BinaryOp::Div, a, b) => Some(number(a)? / number(b)?),
+        _ => None,
+    }
+}
+
+fn no_aggregates(expr: &Expr, place: &str) -> Result<()> {
+    if let ExprNode::Call { name, .. } = &expr.node
+        && (Function::by_name(name).is_some() || name == "unnest")
+    {
+        return Err(query(expr, format!("the aggregate {name} cannot stand inside {place}"), None));
+    }
+    expr.children().into_iter().try_for_each(|child| no_aggregates(child, place))
+}
+
+fn expect_bool(ty: &Type, expr: &Expr, place: &str) -> Result<()> {
+    match ty {
+        Type::Bool | Type::Null => Ok(()),
+        ty => Err(query(expr, format!("{place} needs a condition (bool), this is {ty}"), None)),
+    }
+}
+
+fn query(expr: &Expr, message: String, help: Option<String>) -> Error {
+    let (text, at) = match &expr.span {
+        Some(span) => (span.source.to_string(), span.range.start),
+        None => (expr.to_string(), 0),
+    };
+    Error::Query { message, text, at, help }
+}
