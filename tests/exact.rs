@@ -490,6 +490,39 @@ fn memory_is_counted() {
     assert!(column.heap_bytes() > before + 1000 * 24, "what does not fit the window is counted too");
 }
 
+#[test]
+fn bytes_carry_a_column_and_damage_is_noticed() {
+    let mut sums = SumColumn::new(4);
+    sums.add_all(&[0, 1, 2, 0, 3], &[1e300, 0.1, f64::NAN, -1e-300, f64::NEG_INFINITY]);
+    let mut products = IntProductColumn::new(2);
+    products.add(0, i128::MIN, i128::MIN);
+    (0..4).for_each(|_| products.add(1, i128::MIN, i128::MAX));
+    let mut bytes = Vec::new();
+    sums.put(&mut bytes);
+    let end = bytes.len();
+    products.put(&mut bytes);
+    let mut rest = &bytes[..];
+    assert_eq!(SumColumn::take(&mut rest), Some(sums));
+    assert_eq!(rest.len(), bytes.len() - end);
+    assert_eq!(IntProductColumn::take(&mut rest), Some(products));
+    assert!(rest.is_empty());
+    for cut in 0..end {
+        assert_eq!(SumColumn::take(&mut &bytes[..cut]), None, "cut at {cut}");
+    }
+    for place in 0..end {
+        for bit in 0..8 {
+            // Damage is noticed or gives another sound column; it never panics.
+            let mut damaged = bytes[..end].to_vec();
+            damaged[place] ^= 1 << bit;
+            if let Some(column) = SumColumn::take(&mut &damaged[..]) {
+                let mut again = Vec::new();
+                column.put(&mut again);
+                assert_eq!(SumColumn::take(&mut &again[..]), Some(column));
+            }
+        }
+    }
+}
+
 fn float(word: &str) -> Option<f64> {
     (word != "null").then(|| f64::from_bits(u64::from_str_radix(word, 16).expect("16 hexadecimal digits")))
 }
