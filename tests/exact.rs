@@ -88,6 +88,11 @@ fn rows() -> impl Strategy<Value = Vec<(u32, f64)>> {
         .prop_shuffle()
 }
 
+/// Limbs that carry, borrow and repeat the sign.
+fn limb() -> impl Strategy<Value = u32> {
+    prop_oneof![any::<u32>(), Just(0), Just(u32::MAX), Just(1 << 31)]
+}
+
 const GROUPS: usize = 5;
 
 fn sums_one_by_one(rows: &[(u32, f64)]) -> SumColumn {
@@ -269,6 +274,30 @@ proptest! {
             prop_assert_eq!(products.value_i128(group), i128::try_from(&product).ok());
             prop_assert_eq!(fixed_exact(&products.exact(group)), product << UNIT as u32);
         }
+    }
+
+    /// Windows of any width, as devices hold them.
+    #[test]
+    fn limbs_are_twos_complement(
+        parts in prop::collection::vec((prop::collection::vec(limb(), 0..20), -90..90i32), 1..6),
+    ) {
+        let (mut sums, mut products) = (SumColumn::new(1), ProductColumn::new(1));
+        let (mut int_sums, mut int_products) = (IntSumColumn::new(1), IntProductColumn::new(1));
+        let (mut want, mut want_int) = (BigInt::from(0), BigInt::from(0));
+        for (limbs, exponent) in &parts {
+            sums.add_limbs(0, limbs, *exponent);
+            products.add_limbs(0, limbs, *exponent);
+            int_sums.add_limbs(0, limbs);
+            int_products.add_limbs(0, limbs);
+            let bytes: Vec<u8> = limbs.iter().flat_map(|limb| limb.to_le_bytes()).collect();
+            let value = BigInt::from_signed_bytes_le(&bytes);
+            want += &value << (exponent + UNIT) as u32;
+            want_int += value << UNIT as u32;
+        }
+        prop_assert_eq!(fixed_exact(&sums.exact(0)), want.clone());
+        prop_assert_eq!(fixed_exact(&products.exact(0)), want);
+        prop_assert_eq!(fixed_exact(&int_sums.exact(0)), want_int.clone());
+        prop_assert_eq!(fixed_exact(&int_products.exact(0)), want_int);
     }
 
     #[test]
@@ -521,6 +550,33 @@ fn bytes_carry_a_column_and_damage_is_noticed() {
             }
         }
     }
+}
+
+/// `cargo test --release --test exact -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement, for --release"]
+fn speed() {
+    const N: usize = 1 << 15;
+    let mut next = numbers(5);
+    let xs: Vec<f64> = (0..N).map(|_| (next() % 100_000_000) as f64 / 1e6).collect();
+    let groups: Vec<u32> = (0..N).map(|_| (next() % 100) as u32).collect();
+    let report = |name: &str, work: &mut dyn FnMut()| {
+        let once = |work: &mut dyn FnMut()| {
+            let start = std::time::Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        };
+        let best = (0..300).map(|_| once(work)).fold(f64::INFINITY, f64::min);
+        println!("{name:24} {:.2} ns/value", best * 1e9 / N as f64);
+    };
+    let (mut sums, mut products) = (SumColumn::new(100), ProductColumn::new(100));
+    report("sum, 100 groups", &mut || sums.add_all(&groups, &xs));
+    report("sum, one by one", &mut || groups.iter().zip(&xs).for_each(|(&group, &x)| sums.add(group as usize, x)));
+    report("sum, one group", &mut || sums.add_slice(7, &xs));
+    report("products, 100 groups", &mut || products.add_all(&groups, &xs, &xs));
+    let mut plain = [0.0; 100];
+    report("inexact f64 sum", &mut || groups.iter().zip(&xs).for_each(|(&group, &x)| plain[group as usize] += x));
+    assert!(plain[0] > 0.0 && sums.value(0) > 0.0 && products.value(0) > 0.0);
 }
 
 fn float(word: &str) -> Option<f64> {

@@ -120,9 +120,10 @@ impl I256 {
         let (x, y) = (a.unsigned_abs(), b.unsigned_abs());
         let (x1, x0) = (x >> 64, x & u128::from(u64::MAX));
         let (y1, y0) = (y >> 64, y & u128::from(u64::MAX));
-        let (middle, crossed) = (x1 * y0).overflowing_add(x0 * y1);
+        // Magnitudes are at most 2^127, so upper halves at most 2^63: the sum of two cross products fits.
+        let middle = x1 * y0 + x0 * y1;
         let (low, carry) = (x0 * y0).overflowing_add(middle << 64);
-        let high = x1 * y1 + (middle >> 64) + (u128::from(crossed) << 64) + u128::from(carry);
+        let high = x1 * y1 + (middle >> 64) + u128::from(carry);
         let magnitude = I256 { low, high: high as i128 };
         if (a < 0) != (b < 0) { magnitude.negated() } else { magnitude }
     }
