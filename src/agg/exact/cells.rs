@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::dyadic::Exact;
 use super::fixed::Fixed;
-use super::wide::Wide;
+use super::wide::{Wide, take_array};
 
 /// The base before any value has been seen: no exponent is within a window of it.
 const UNSET: i32 = i32::MAX;
@@ -207,7 +207,8 @@ impl<A: Fixed> Cells<A> {
 
     pub(super) fn add_special(&mut self, group: usize, nan: bool, pos_inf: bool, neg_inf: bool) {
         assert!(group < self.cells.len(), "group {group} of {}", self.cells.len());
-        let specials = u8::from(nan) * NAN | u8::from(pos_inf) * POS_INF | u8::from(neg_inf) * NEG_INF;
+        let flag = |seen: bool, flag: u8| if seen { flag } else { 0 };
+        let specials = flag(nan, NAN) | flag(pos_inf, POS_INF) | flag(neg_inf, NEG_INF);
         if specials != 0 {
             self.rare.entry(group as u32).or_default().specials |= specials;
         }
@@ -315,6 +316,44 @@ impl<A: Fixed> Cells<A> {
             NEG_INF => Exact::NegInf,
             _ => Exact::Nan,
         }
+    }
+
+    /// Appends the column's bytes, little-endian: base, groups, cells, rare entries by group.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.base.to_le_bytes());
+        out.extend_from_slice(&(self.cells.len() as u64).to_le_bytes());
+        self.cells.iter().for_each(|cell| cell.put(out));
+        let mut rare: Vec<_> = self.rare.iter().collect();
+        rare.sort_unstable_by_key(|(group, _)| **group);
+        out.extend_from_slice(&(rare.len() as u64).to_le_bytes());
+        for (group, rare) in rare {
+            out.extend_from_slice(&group.to_le_bytes());
+            out.push(rare.specials);
+            rare.wide.put(out);
+        }
+    }
+
+    /// From the front of `bytes`; `None` if they are damaged.
+    pub(super) fn take(range: Range, bytes: &mut &[u8]) -> Option<Self> {
+        let base = i32::from_le_bytes(take_array(bytes)?);
+        if base != UNSET && !(range.least..=range.most).contains(&base) {
+            return None;
+        }
+        let groups = usize::try_from(u64::from_le_bytes(take_array(bytes)?)).ok()?;
+        let size = A::BITS as usize / 8;
+        let cells = bytes.split_off(..groups.checked_mul(size)?)?;
+        let cells = cells.chunks_exact(size).map(A::from_bytes).collect::<Option<Vec<A>>>()?;
+        let mut column = Cells { base, cells, ..Cells::new(range, 0) };
+        for _ in 0..u64::from_le_bytes(take_array(bytes)?) {
+            let group = u32::from_le_bytes(take_array(bytes)?);
+            let [specials] = take_array(bytes)?;
+            let rare = Rare { wide: Wide::take(bytes)?, specials };
+            if group as usize >= groups || specials > (NAN | POS_INF | NEG_INF) {
+                return None;
+            }
+            column.rare.insert(group, Box::new(rare));
+        }
+        Some(column)
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

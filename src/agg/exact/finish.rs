@@ -80,6 +80,31 @@ pub fn corr(sum_x: &Exact, sum_y: &Exact, sum_xx: &Exact, sum_yy: &Exact, sum_xy
     Some(if covariance.is_negative() { -root } else { root })
 }
 
+/// `low + (high − low) · weight`, over 10^scale, exact and rounded once: a quantile between neighbours. 0 ≤ weight ≤ 1.
+///
+/// At weight 0, or between equals, it is `low` whatever `high` is; else NaN on either side gives NaN.
+///
+/// ```
+/// use tidemill::agg::exact::{Exact, interpolate};
+/// let (low, high) = (Exact::from_f64(1.0), Exact::from_f64(2.0));
+/// assert_eq!(interpolate(&low, &high, 0.25, 0), 1.25);
+/// assert_eq!(interpolate(&low, &Exact::Nan, 0.0, 0), 1.0);
+/// ```
+pub fn interpolate(low: &Exact, high: &Exact, weight: f64, scale: i32) -> f64 {
+    let high = if weight == 0.0 { low } else { high };
+    match (low, high, Exact::from_f64(weight)) {
+        (Exact::Finite(low), Exact::Finite(high), Exact::Finite(weight)) => {
+            // low − (low − high)·weight: the same, with one subtraction instead of an addition.
+            Quotient::new(low.minus(&low.minus(high).times(&weight)), Dyadic::from(1), scale).value()
+        }
+        (Exact::Nan, ..)
+        | (_, Exact::Nan, _)
+        | (Exact::NegInf, Exact::PosInf, _)
+        | (Exact::PosInf, Exact::NegInf, _) => f64::NAN,
+        (Exact::Finite(_), infinite, _) | (infinite, ..) => infinite.to_f64(),
+    }
+}
+
 /// nΣxy − ΣxΣy, if all are numbers.
 fn spread(sum_x: &Exact, sum_y: &Exact, sum_xy: &Exact, n: u64) -> Option<Dyadic> {
     let (x, y, xy) = (sum_x.finite()?, sum_y.finite()?, sum_xy.finite()?);

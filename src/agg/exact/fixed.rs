@@ -25,6 +25,10 @@ pub(super) trait Fixed: Copy + Default + PartialEq + std::fmt::Debug {
     fn from_i128(value: i128) -> Self;
     /// A value from 128 unsigned bits, if it fits.
     fn from_u128(value: u128) -> Option<Self>;
+    /// Appends its little-endian bytes, [`Fixed::BITS`] / 8 of them.
+    fn put(self, out: &mut Vec<u8>);
+    /// From as many little-endian bytes.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
 impl Fixed for i128 {
@@ -75,6 +79,14 @@ impl Fixed for i128 {
     fn from_u128(value: u128) -> Option<Self> {
         i128::try_from(value).ok()
     }
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_le_bytes());
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(i128::from_le_bytes)
+    }
 }
 
 /// 256 bits, two's complement: `high · 2^128 + low`.
@@ -88,8 +100,12 @@ impl I256 {
     /// `±magnitude · 2^by`, `by < 128`, `magnitude < 2^127`: always fits.
     #[inline]
     pub(super) fn shifted(negative: bool, magnitude: u128, by: u32) -> Self {
-        let low = magnitude << by;
-        let high = (magnitude >> 1) >> (127 - by);
+        // Multiplying words by powers of two is cheaper than shifting across four registers.
+        let power = u128::from(1u64 << (by & 63));
+        let first = u128::from(magnitude as u64) * power;
+        let upper = u128::from((magnitude >> 64) as u64) * power + (first >> 64);
+        let (zero, one) = (u128::from(first as u64) | upper << 64, u128::from(first as u64) << 64);
+        let (low, high) = if by < 64 { (zero, upper >> 64) } else { (one, upper) };
         let flip = 0u128.wrapping_sub(u128::from(negative));
         let (low, carry) = (low ^ flip).overflowing_add(u128::from(negative));
         I256 { low, high: ((high ^ flip) as i128).wrapping_add(i128::from(carry)) }
@@ -104,9 +120,10 @@ impl I256 {
         let (x, y) = (a.unsigned_abs(), b.unsigned_abs());
         let (x1, x0) = (x >> 64, x & u128::from(u64::MAX));
         let (y1, y0) = (y >> 64, y & u128::from(u64::MAX));
-        let (middle, crossed) = (x1 * y0).overflowing_add(x0 * y1);
+        // Magnitudes are at most 2^127, so upper halves at most 2^63: the sum of two cross products fits.
+        let middle = x1 * y0 + x0 * y1;
         let (low, carry) = (x0 * y0).overflowing_add(middle << 64);
-        let high = x1 * y1 + (middle >> 64) + (u128::from(crossed) << 64) + u128::from(carry);
+        let high = x1 * y1 + (middle >> 64) + u128::from(carry);
         let magnitude = I256 { low, high: high as i128 };
         if (a < 0) != (b < 0) { magnitude.negated() } else { magnitude }
     }
@@ -133,7 +150,7 @@ impl Fixed for I256 {
     #[inline]
     fn checked_add(self, other: Self) -> Option<Self> {
         let (low, carry) = self.low.overflowing_add(other.low);
-        // i128 has no add-with-carry: two steps, and two overflows of opposite sign cancel.
+        // Two steps for the carry: two overflows have opposite signs and cancel.
         let (high, first) = self.high.overflowing_add(other.high);
         let (high, second) = high.overflowing_add(i128::from(carry));
         (first == second).then_some(I256 { low, high })
@@ -190,6 +207,16 @@ impl Fixed for I256 {
 
     fn from_u128(value: u128) -> Option<Self> {
         Some(I256 { low: value, high: 0 })
+    }
+
+    fn put(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.low.to_le_bytes());
+        out.extend_from_slice(&self.high.to_le_bytes());
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (low, high) = bytes.split_at_checked(16)?;
+        Some(I256 { low: u128::from_le_bytes(low.try_into().ok()?), high: i128::from_le_bytes(high.try_into().ok()?) })
     }
 }
 
@@ -249,8 +276,8 @@ mod tests {
         assert_eq!(I256::product(i128::MIN, 1), I256::from_i128(i128::MIN));
         // −1 + 1: the carry undoes the high half's borrow.
         assert_eq!(I256::from_i128(-1).checked_add(I256::from_i128(1)), Some(I256::default()));
-        assert_eq!(5i128.checked_shl(200), None);
-        assert_eq!(Fixed::checked_shl(5i128, 124), None);
+        assert_eq!(Fixed::checked_shl(5i128, 200), None);
+        assert_eq!(Fixed::checked_shl(5i128, 125), None);
         assert_eq!(Fixed::checked_shl(-8i128, 124), Some(i128::MIN));
         assert_eq!(Fixed::magnitude_bits(-1i128), 0);
     }

@@ -49,9 +49,29 @@ impl IntSumColumn {
 
     /// Adds `xs[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[i64]) {
-        for (&group, &x) in groups.iter().zip(xs) {
-            self.add(group as usize, i128::from(x));
+        let mut rest = (groups, xs);
+        loop {
+            let done = self.add_while_easy(rest.0, rest.1);
+            match (rest.0.get(done), rest.1.get(done)) {
+                (Some(&group), Some(&x)) => self.add(group as usize, i128::from(x)),
+                _ => return,
+            }
+            rest = (&rest.0[done + 1..], &rest.1[done + 1..]);
         }
+    }
+
+    /// Adds values as long as no sum overflows its cell, and says how many did.
+    fn add_while_easy(&mut self, groups: &[u32], xs: &[i64]) -> usize {
+        let cells = self.cells.parts().1;
+        let count = groups.len().min(xs.len());
+        for (i, (&group, &x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
+            let cell = &mut cells[group as usize];
+            match cell.checked_add(i128::from(x)) {
+                Some(sum) => *cell = sum,
+                None => return i,
+            }
+        }
+        count
     }
 
     /// Adds `xs[i]` to group `groups[i]`.
@@ -161,6 +181,16 @@ macro_rules! integer_column {
             /// The sum, exactly.
             pub fn exact(&self, group: usize) -> Exact {
                 self.cells.exact(group)
+            }
+
+            /// Appends the column's bytes to `out`; `take` reads them back.
+            pub fn put(&self, out: &mut Vec<u8>) {
+                self.cells.put(out);
+            }
+
+            /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
+            pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+                Cells::take(Range::INTEGERS, bytes).map(|cells| $column { cells })
             }
 
             /// Bytes held on the heap.

@@ -28,7 +28,7 @@ mod sum;
 mod wide;
 
 pub use dyadic::{Dyadic, Exact};
-pub use finish::{corr, covar_pop, covar_samp, mean, stddev_pop, stddev_samp, sum, var_pop, var_samp};
+pub use finish::{corr, covar_pop, covar_samp, interpolate, mean, stddev_pop, stddev_samp, sum, var_pop, var_samp};
 pub use int::{IntProductColumn, IntSumColumn};
 pub use product::ProductColumn;
 pub use round::{decimal_to_f64, round_ratio, round_sqrt_ratio};

@@ -2,8 +2,8 @@
 
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
-use super::fixed::I256;
-use super::sum::decode;
+use super::fixed::{Fixed, I256};
+use super::sum::{FRACTION, decode};
 
 /// Products of 53-bit mantissas have 106 bits; moved by up to 127 they leave room for 2^22 additions.
 const RANGE: Range = Range { least: -2148, most: 1900, width: 127 };
@@ -53,21 +53,18 @@ impl ProductColumn {
     /// Adds `x · y`.
     #[inline]
     pub fn add(&mut self, group: usize, x: f64, y: f64) {
+        let (base, cells) = self.cells.parts();
+        match easy(x, y, base).and_then(|value| cells[group].checked_add(value)) {
+            Some(sum) => cells[group] = sum,
+            None => self.add_rarely(group, x, y),
+        }
+    }
+
+    #[cold]
+    fn add_rarely(&mut self, group: usize, x: f64, y: f64) {
         if x.is_finite() && y.is_finite() {
             let ((a, ea), (b, eb)) = (decode(x), decode(y));
-            let product = i128::from(a) * i128::from(b);
-            let exponent = ea + eb;
-            let (base, cells) = self.cells.parts();
-            let shift = exponent.wrapping_sub(base) as u32;
-            if shift <= RANGE.width as u32 {
-                let cell = &mut cells[group];
-                let value = I256::shifted(product < 0, product.unsigned_abs(), shift);
-                if let Some(sum) = super::fixed::Fixed::checked_add(*cell, value) {
-                    *cell = sum;
-                    return;
-                }
-            }
-            self.cells.add(group, super::fixed::Fixed::from_i128(product), exponent);
+            self.cells.add(group, I256::from_i128(i128::from(a) * i128::from(b)), ea + eb);
         } else {
             let product = x * y;
             self.cells.add_special(group, product.is_nan(), product > 0.0, product < 0.0);
@@ -103,7 +100,7 @@ impl ProductColumn {
     /// Adds `value · 2^exponent`. Exponents within ±2^20.
     #[inline]
     pub fn add_scaled(&mut self, group: usize, value: i128, exponent: i32) {
-        self.cells.add(group, super::fixed::Fixed::from_i128(value), exponent);
+        self.cells.add(group, I256::from_i128(value), exponent);
     }
 
     /// Adds a device's window of any width: the little-endian two's complement integer `limbs`, times 2^exponent.
@@ -136,6 +133,16 @@ impl ProductColumn {
         self.cells.exact(group)
     }
 
+    /// Appends the column's bytes to `out`; [`ProductColumn::take`] reads them back.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        self.cells.put(out);
+    }
+
+    /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
+    pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Cells::take(RANGE, bytes).map(|cells| ProductColumn { cells })
+    }
+
     /// Bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.cells.heap_bytes()
@@ -152,4 +159,19 @@ impl ProductColumn {
             self.cells.set_first_window(&mut exponents);
         }
     }
+}
+
+/// `x · y / 2^base`, if it lies in the window of `base` and both are normal.
+#[inline(always)]
+fn easy(x: f64, y: f64, base: i32) -> Option<I256> {
+    let (a, b) = (x.to_bits(), y.to_bits());
+    let (a_field, b_field) = ((a >> 52) & 0x7ff, (b >> 52) & 0x7ff);
+    // Each mantissa's exponent is its field less 1075. Subnormals, zeros and specials have other rules.
+    let shift = (a_field + b_field).wrapping_sub(base.wrapping_add(2 * 1075) as u64);
+    if shift > RANGE.width as u64 || a_field.wrapping_sub(1) >= 2046 || b_field.wrapping_sub(1) >= 2046 {
+        let zero = x == 0.0 && y.is_finite() || y == 0.0 && x.is_finite();
+        return zero.then(I256::default);
+    }
+    let product = u128::from((a & FRACTION) | 1 << 52) * u128::from((b & FRACTION) | 1 << 52);
+    Some(I256::shifted((a ^ b) >> 63 == 1, product, shift as u32))
 }

@@ -3,14 +3,13 @@
 use super::block;
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
-use super::fixed::Fixed;
 use super::round::round_parts;
 
 /// The window of a sum: 53-bit mantissas moved by up to 62, so at least 2^12 additions to overflow (which is harmless).
 /// The limits keep subnormals (below) and specials (above) off the fast path.
 const RANGE: Range = Range { least: -1074, most: 900, width: 62 };
 
-const FRACTION: u64 = (1 << 52) - 1;
+pub(super) const FRACTION: u64 = (1 << 52) - 1;
 
 /// 2^0 … 2^62, and 0 in the end: multiplying is cheaper than shifting across two registers.
 const POWERS: [i64; 64] = {
@@ -69,6 +68,15 @@ impl SumColumn {
     /// Adds one value.
     #[inline]
     pub fn add(&mut self, group: usize, x: f64) {
+        let (base, cells) = self.cells.parts();
+        match easy(x, base).and_then(|value| cells[group].checked_add(value)) {
+            Some(sum) => cells[group] = sum,
+            None => self.add_rarely(group, x),
+        }
+    }
+
+    #[cold]
+    fn add_rarely(&mut self, group: usize, x: f64) {
         if x.is_finite() {
             let (mantissa, exponent) = decode(x);
             self.cells.add(group, i128::from(mantissa), exponent);
@@ -174,6 +182,16 @@ impl SumColumn {
         self.cells.exact(group)
     }
 
+    /// Appends the column's bytes to `out`; [`SumColumn::take`] reads them back.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        self.cells.put(out);
+    }
+
+    /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
+    pub fn take(bytes: &mut &[u8]) -> Option<Self> {
+        Cells::take(RANGE, bytes).map(|cells| SumColumn { cells })
+    }
+
     /// Bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.cells.heap_bytes()
@@ -193,30 +211,36 @@ impl SumColumn {
     fn add_while_easy(&mut self, groups: &[u32], xs: &[f64]) -> usize {
         let (base, cells) = self.cells.parts();
         let count = groups.len().min(xs.len());
-        // Exponent fields in the window: low ..= low + 62. The window's limits keep 0 and 2047 out of it.
-        let low = base.wrapping_add(1075) as u64;
-        for (i, (&group, x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
-            let bits = x.to_bits();
-            let magnitude = bits & (u64::MAX >> 1);
-            let zero = magnitude == 0;
-            let shift = (magnitude >> 52).wrapping_sub(low);
-            // Zeros are common in data: they pass as 0 · 2^0 without a branch of their own.
-            let shift = if zero { 0 } else { shift };
-            let mantissa = (bits & FRACTION) | (u64::from(!zero) << 52);
-            if shift > RANGE.width as u64 {
-                return i;
-            }
-            let sign = (bits as i64) >> 63;
-            let signed = (mantissa as i64 ^ sign) - sign;
-            let value = i128::from(signed) * i128::from(POWERS[(shift & 63) as usize]);
+        for (i, (&group, &x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
+            let Some(value) = easy(x, base) else { return i };
             let cell = &mut cells[group as usize];
-            match Fixed::checked_add(*cell, value) {
+            match cell.checked_add(value) {
                 Some(sum) => *cell = sum,
                 None => return i,
             }
         }
         count
     }
+}
+
+/// `x / 2^base`, if `x` is a zero or lies in the window of `base`.
+#[inline(always)]
+fn easy(x: f64, base: i32) -> Option<i128> {
+    // Exponent fields in the window: low ..= low + 62. The window's limits keep 0 and 2047 out of it.
+    let low = base.wrapping_add(1075) as u64;
+    let bits = x.to_bits();
+    let magnitude = bits & (u64::MAX >> 1);
+    let zero = magnitude == 0;
+    let shift = (magnitude >> 52).wrapping_sub(low);
+    // Zeros are common in data: they pass as 0 · 2^0 without a branch of their own.
+    let shift = if zero { 0 } else { shift };
+    let mantissa = (bits & FRACTION) | (u64::from(!zero) << 52);
+    if shift > RANGE.width as u64 {
+        return None;
+    }
+    let sign = (bits as i64) >> 63;
+    let signed = (mantissa as i64 ^ sign) - sign;
+    Some(i128::from(signed) * i128::from(POWERS[(shift & 63) as usize]))
 }
 
 /// Rows looked at together where nulls are to be dropped.

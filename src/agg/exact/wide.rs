@@ -72,6 +72,25 @@ impl Wide {
         Dyadic::from_big(BigInt::from_biguint(sign, BigUint::new(words)), settled.low.saturating_mul(32))
     }
 
+    /// Appends its bytes, little-endian: the lowest position, how many digits, the digits.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let mut settled = self.clone();
+        settled.settle();
+        out.extend_from_slice(&settled.low.to_le_bytes());
+        out.extend_from_slice(&(settled.digits.len() as u32).to_le_bytes());
+        settled.digits.iter().for_each(|digit| out.extend_from_slice(&digit.to_le_bytes()));
+    }
+
+    /// From the front of `bytes`; `None` if they are damaged.
+    pub(super) fn take(bytes: &mut &[u8]) -> Option<Self> {
+        let low = i32::from_le_bytes(take_array(bytes)?);
+        let count = u32::from_le_bytes(take_array(bytes)?) as usize;
+        let digits = bytes.split_off(..count.checked_mul(8)?)?;
+        let digits: Vec<i64> = digits.as_chunks().0.iter().map(|&digit| i64::from_le_bytes(digit)).collect();
+        let settled = digits.iter().all(|digit| (-1..1 << 32).contains(digit)) && low.unsigned_abs() < 1 << 20;
+        settled.then_some(Wide { low, digits, waiting: 0 })
+    }
+
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         self.digits.capacity() * size_of::<i64>()
@@ -126,6 +145,13 @@ impl Wide {
         }
         self.waiting = 0;
     }
+}
+
+/// The first `N` bytes, taken off.
+pub(super) fn take_array<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*first)
 }
 
 #[cfg(test)]
