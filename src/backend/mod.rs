@@ -1,1 +1,3 @@
 //! Where a stage runs: the trait, the oracle, the CPU and the GPU.
+
+pub mod gpu;

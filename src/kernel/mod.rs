@@ -1,1 +1,12 @@
 //! One file per shader stem: host parameters and a plain reference function.
+//!
+//! `shaders/STEM.wgsl` is the kernel, `kernel/STEM.rs` its host side: the parameter struct, the text with its constants
+//! filled in, and a reference function in plain Rust that says what the kernel must give. Nothing here touches a device:
+//! a [`Kernel`] is text and names. May import `error` and `column` only.
+
+mod shader;
+
+pub mod lane_order;
+pub mod scan;
+
+pub use shader::{Kernel, Params, Shape, assemble};
