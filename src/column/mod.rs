@@ -1,1 +1,13 @@
-//! Columns: types, chunks, dictionaries and key words.
+//! Columns: types, values, chunks and dictionaries. Imports nothing of tidemill but the error.
+
+mod chunk;
+mod dictionary;
+mod schema;
+mod types;
+mod value;
+
+pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
+pub use dictionary::{Dictionary, Strings};
+pub use schema::{Field, FieldType, Schema};
+pub use types::{Class, Type, Unit};
+pub use value::{Value, civil_from_days, days_from_civil, write_float};
