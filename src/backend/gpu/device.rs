@@ -84,9 +84,8 @@ impl Gpu {
             required_limits: limits(&adapter.inner.limits()),
             ..wgpu::DeviceDescriptor::default()
         };
-        let (device, queue) = pollster::block_on(adapter.inner.request_device(&descriptor)).map_err(|error| {
-            Error::Device { message: format!("cannot open {}: {error}", info.name), help: None }
-        })?;
+        let (device, queue) = pollster::block_on(adapter.inner.request_device(&descriptor))
+            .map_err(|error| Error::Device { message: format!("cannot open {}: {error}", info.name), help: None })?;
         let trouble = Arc::new(Mutex::new(Trouble::default()));
         let sink = Arc::clone(&trouble);
         device.set_device_lost_callback(move |reason, message| {
@@ -116,6 +115,15 @@ impl Gpu {
             faults: options.faults,
             trouble,
         })
+    }
+
+    /// Makes the device go away, as a driver's reset would.
+    pub(super) fn lose(&self) {
+        // wgpu calls back only when it is polled next; the loss is known now.
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.lost.get_or_insert("destroyed at a test's request".into());
+        drop(trouble);
+        self.device.destroy();
     }
 
     /// An error if the device is gone.

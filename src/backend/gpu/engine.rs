@@ -57,8 +57,8 @@ struct Readback {
     mapped: Receiver<bool>,
     /// Byte range of each download.
     ranges: Vec<(u64, u64)>,
+    /// Kernels whose start and end times stand at the buffer's beginning.
     timed: Vec<&'static str>,
-    timestamps_at: u64,
 }
 
 /// What a recording gave.
@@ -156,8 +156,8 @@ impl Engine {
         self.submissions += 1;
         match fault {
             Some(Fault::Lost) => {
-                self.gpu.device.destroy();
-                return Err(self.gpu.failed("was lost", "destroyed at a test's request"));
+                self.gpu.lose();
+                self.gpu.check_alive()?;
             }
             Some(Fault::OutOfMemory) => return Err(self.gpu.out_of_memory()),
             Some(Fault::Validation) | None => {}
@@ -201,7 +201,7 @@ impl Engine {
                 .map_err(|error| self.gpu.failed("did not give results", &error.to_string()))?;
             outcome.downloads =
                 readback.ranges.iter().map(|&(at, len)| bytes[at as usize..(at + len) as usize].to_vec()).collect();
-            let stamps = &bytes[readback.timestamps_at as usize..][..readback.timed.len() * 16];
+            let stamps = &bytes[..readback.timed.len() * 16];
             let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(stamps);
             let period = f64::from(self.gpu.queue.get_timestamp_period());
             outcome.timings = readback
@@ -417,7 +417,8 @@ impl<'a> Submission<'a> {
             }
             drop(mapped);
             self.encoder.copy_buffer_to_buffer(&staging.buffer, staging.used, target, at, Some(padded));
-            staging.used += padded;
+            // Mapped ranges start at multiples of 8.
+            staging.used = (staging.used + padded).next_multiple_of(8);
             at += padded;
             data = rest;
         }
@@ -454,18 +455,16 @@ impl<'a> Submission<'a> {
             .collect();
         let label = Some(dispatch.kernel.stem);
         let layout = &pipeline.layout;
-        let group =
-            self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries });
-        let timestamp_writes = self.queries.as_ref().filter(|queries| self.timed.len() < queries.count() as usize / 2).map(
-            |query_set| {
+        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label, layout, entries: &entries });
+        let timestamp_writes =
+            self.queries.as_ref().filter(|queries| self.timed.len() < queries.count() as usize / 2).map(|query_set| {
                 let at = self.timed.len() as u32 * 2;
                 wgpu::ComputePassTimestampWrites {
                     query_set,
                     beginning_of_pass_write_index: Some(at),
                     end_of_pass_write_index: Some(at + 1),
                 }
-            },
-        );
+            });
         let is_timed = timestamp_writes.is_some();
         let mut pass = self.encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes });
         pass.set_pipeline(&pipeline.inner);
@@ -481,8 +480,11 @@ impl<'a> Submission<'a> {
 
     fn finish(mut self, rec: &Recording) -> Result<Pending> {
         if let (Some(queries), Some(readback)) = (&self.queries, &self.readback) {
-            // The timestamps stand at the readback buffer's start, where the alignment of a resolve holds.
-            self.encoder.resolve_query_set(queries, 0..self.timed.len() as u32 * 2, readback, 0);
+            let bytes = self.timed.len() as u64 * 16;
+            let resolved = self.pool.take(self.gpu, Use::Timestamps, bytes)?;
+            self.encoder.resolve_query_set(queries, 0..self.timed.len() as u32 * 2, &resolved, 0);
+            self.encoder.copy_buffer_to_buffer(&resolved, 0, readback, 0, Some(bytes));
+            self.pool.give(Use::Timestamps, resolved);
         }
         let mut kept = Vec::with_capacity(rec.kept.len());
         for id in &rec.kept {
@@ -509,8 +511,180 @@ impl<'a> Submission<'a> {
                 // A receiver that is gone has given up waiting.
                 let _ = sender.send(result.is_ok());
             });
-            Readback { buffer, mapped, ranges, timed, timestamps_at: 0 }
+            Readback { buffer, mapped, ranges, timed }
         });
         Ok(Pending { index, readback, kept })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::gpu::device::{Faults, Options};
+    use crate::backend::gpu::record::Traffic;
+    use crate::backend::gpu::stages::scan;
+    use crate::backend::gpu::testing::{Random, bytes, on_each};
+    use crate::kernel::scan::{ScanParams, kernel, reference};
+
+    #[test]
+    fn bytes_come_back_as_they_went_across_staging_buffers() {
+        on_each(&Options::default(), |mut engine| {
+            let mut random = Random::new(2);
+            // Ragged, tiny, and longer than one staging buffer.
+            for len in [0usize, 1, 3, 4, 5, 4097, (STAGING + 12_345) as usize] {
+                let data: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
+                let mut rec = Recording::new();
+                let small = rec.upload("small", &b"tide"[..]);
+                let buf = rec.upload("data", &data[..]);
+                let copy = rec.buffer("copy", len as u64);
+                rec.copy(buf, copy);
+                let (small, out) = (rec.download(small), rec.download(copy));
+                let mut outcome = engine.run(rec).unwrap();
+                assert_eq!(outcome.take(small), b"tide");
+                let mut got = outcome.take(out);
+                got.truncate(len);
+                assert!(got == data, "{len} bytes differ");
+            }
+        });
+    }
+
+    fn scan_once(engine: &mut Engine, n: u32) -> Result<Vec<u32>> {
+        let data: Vec<u32> = (0..n).map(|i| i % 7).collect();
+        let mut rec = Recording::new();
+        let buf = rec.upload("data", bytes(&data));
+        scan(&mut rec, &engine.shape(), buf, n);
+        let out = rec.download(buf.words(0, n.into()));
+        let got = engine.run(rec)?.take_words(out);
+        assert_eq!(got, reference(&data));
+        Ok(got)
+    }
+
+    #[test]
+    fn after_the_first_chunk_nothing_is_allocated() {
+        on_each(&Options::default(), |mut engine| {
+            scan_once(&mut engine, 50_000).unwrap();
+            let first = engine.memory();
+            for _ in 0..5 {
+                scan_once(&mut engine, 50_000).unwrap();
+            }
+            assert_eq!(engine.memory(), first);
+        });
+    }
+
+    #[test]
+    fn kept_buffers_stay_on_the_device_between_recordings() {
+        on_each(&Options::default(), |mut engine| {
+            let data: Vec<u32> = (0..3000).collect();
+            let mut rec = Recording::new();
+            let buf = rec.upload("data", bytes(&data));
+            rec.keep(buf);
+            let kept = engine.run(rec).unwrap().kept;
+            // Others of the same size must not be given its memory.
+            scan_once(&mut engine, 3000).unwrap();
+            let mut rec = Recording::new();
+            let buf = rec.import(&kept[0]);
+            let out = rec.download(buf);
+            assert_eq!(engine.run(rec).unwrap().take_words(out), data);
+            let before = engine.memory();
+            drop(kept);
+            scan_once(&mut engine, 3000).unwrap();
+            scan_once(&mut engine, 3000).unwrap();
+            assert_eq!(engine.memory(), before);
+        });
+    }
+
+    #[test]
+    fn two_recordings_may_be_in_flight() {
+        on_each(&Options::default(), |mut engine| {
+            let shape = engine.shape();
+            let mut flying = Vec::new();
+            for round in 0..3u32 {
+                let data: Vec<u32> = (0..40_000).map(|i| i % (round + 2)).collect();
+                let mut rec = Recording::new();
+                let buf = rec.upload("data", bytes(&data));
+                scan(&mut rec, &shape, buf, 40_000);
+                let out = rec.download(buf);
+                flying.push((engine.submit(rec).unwrap(), out, data));
+            }
+            for (pending, out, data) in flying {
+                assert_eq!(engine.wait(pending).unwrap().take_words(out), reference(&data));
+            }
+        });
+    }
+
+    #[test]
+    fn out_of_memory_is_an_error_and_the_next_submission_works() {
+        let options = Options { faults: Faults(vec![(1, Fault::OutOfMemory)]), ..Options::default() };
+        on_each(&options, |mut engine| {
+            scan_once(&mut engine, 5000).unwrap();
+            let error = scan_once(&mut engine, 5000).unwrap_err();
+            assert!(matches!(error, Error::Resource { .. }), "{error}");
+            scan_once(&mut engine, 5000).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_broken_rule_is_an_error_with_the_drivers_words() {
+        let options = Options { faults: Faults(vec![(0, Fault::Validation)]), ..Options::default() };
+        on_each(&options, |mut engine| {
+            let error = scan_once(&mut engine, 5000).unwrap_err();
+            assert!(matches!(error, Error::Device { .. }), "{error}");
+            assert!(error.to_string().contains("submitting"), "{error}");
+            scan_once(&mut engine, 5000).unwrap();
+        });
+    }
+
+    #[test]
+    fn a_lost_device_stays_lost_and_panics_nowhere() {
+        let options = Options { faults: Faults(vec![(2, Fault::Lost)]), ..Options::default() };
+        on_each(&options, |mut engine| {
+            scan_once(&mut engine, 5000).unwrap();
+            // One recording is in flight when the device goes.
+            let mut rec = Recording::new();
+            let buf = rec.upload("data", vec![1u8; 1 << 20]);
+            rec.download(buf);
+            let flying = engine.submit(rec).unwrap();
+            for _ in 0..2 {
+                let error = scan_once(&mut engine, 5000).unwrap_err();
+                assert!(matches!(error, Error::Device { .. }) && error.to_string().contains("lost"), "{error}");
+            }
+            // Whether the driver still finished it is its own affair: a result or an error, never a panic.
+            if let Err(error) = engine.wait(flying) {
+                assert!(matches!(error, Error::Device { .. }), "{error}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_forgotten_binding_and_a_wrong_parameter_are_named() {
+        on_each(&Options::default(), |mut engine| {
+            let shape = engine.shape();
+            let mut rec = Recording::new();
+            rec.dispatch(kernel(&shape, "single"), ScanParams { n: 1, tiles: 1 }, &[], 1, Traffic::default());
+            let error = engine.run(rec).unwrap_err().to_string();
+            assert!(error.contains("nothing is bound to 'data'"), "{error}");
+            let mut rec = Recording::new();
+            let data = rec.words("data", 4);
+            let other = crate::kernel::lane_order::LaneOrderParams::default();
+            rec.dispatch(kernel(&shape, "single"), other, &[("data", data.into())], 1, Traffic::default());
+            let error = engine.run(rec).unwrap_err().to_string();
+            assert!(error.contains("parameters of scan differ"), "{error}");
+        });
+    }
+
+    #[test]
+    fn timings_name_their_kernels_where_the_device_measures() {
+        on_each(&Options { timestamps: true, ..Options::default() }, |mut engine| {
+            let n = engine.shape().tile() + 1;
+            let data = vec![1u32; n as usize];
+            let mut rec = Recording::new();
+            let buf = rec.upload("data", bytes(&data));
+            scan(&mut rec, &engine.shape(), buf, n);
+            let out = rec.download(buf);
+            let mut outcome = engine.run(rec).unwrap();
+            assert_eq!(outcome.take_words(out), reference(&data));
+            let stems: Vec<_> = outcome.timings.iter().map(|timing| timing.stem).collect();
+            assert_eq!(stems, if engine.gpu().timestamps { vec!["scan"; 3] } else { vec![] });
+        });
     }
 }

@@ -159,7 +159,8 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
             continue;
         }
         if global.space == naga::AddressSpace::WorkGroup {
-            reflection.workgroup_memory = reflection.workgroup_memory.saturating_add(layout.try_size(module.to_ctx()).unwrap_or(u32::MAX));
+            reflection.workgroup_memory =
+                reflection.workgroup_memory.saturating_add(layout.try_size(module.to_ctx()).unwrap_or(u32::MAX));
         }
         let (Some(binding), Some(name)) = (&global.binding, &global.name) else { continue };
         let kind = match global.space {

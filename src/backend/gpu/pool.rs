@@ -18,6 +18,8 @@ pub(super) enum Use {
     Staging,
     /// The device copies to it, the host reads it.
     Readback,
+    /// Timestamps are resolved into it.
+    Timestamps,
 }
 
 impl Use {
@@ -27,7 +29,8 @@ impl Use {
             Use::Storage => U::STORAGE | U::COPY_SRC | U::COPY_DST,
             Use::Uniform => U::UNIFORM | U::COPY_DST,
             Use::Staging => U::MAP_WRITE | U::COPY_SRC,
-            Use::Readback => U::MAP_READ | U::COPY_DST | U::QUERY_RESOLVE,
+            Use::Readback => U::MAP_READ | U::COPY_DST,
+            Use::Timestamps => U::QUERY_RESOLVE | U::COPY_SRC,
         }
     }
 }

@@ -255,7 +255,9 @@ impl<'a> Recording<'a> {
         let mut last = vec![0; self.buffers.len()];
         for (index, op) in self.ops.iter().enumerate() {
             match op {
-                Op::Upload { to: view, .. } | Op::Clear(view) | Op::Download(view) => last[view.buf.id as usize] = index,
+                Op::Upload { to: view, .. } | Op::Clear(view) | Op::Download(view) => {
+                    last[view.buf.id as usize] = index
+                }
                 Op::Copy { from, to } => {
                     last[from.buf.id as usize] = index;
                     last[to.buf.id as usize] = index;

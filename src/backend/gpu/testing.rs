@@ -26,14 +26,20 @@ pub(super) fn everywhere(case: impl Fn(&mut Engine, &str)) {
 pub(super) fn on_each(options: &Options, case: impl Fn(Engine)) {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for adapter in found() {
-        case(Engine::new(Gpu::open(&adapter, options.clone()).expect("the adapter opens")).expect("the device answers"));
+        case(
+            Engine::new(Gpu::open(&adapter, options.clone()).expect("the adapter opens")).expect("the device answers"),
+        );
     }
 }
 
 fn found() -> Vec<Adapter> {
     let found = adapters_from_env();
     if found.is_empty() {
-        assert!(std::env::var("TIDEMILL_NO_GPU").is_ok_and(|v| v == "1"), "{} (or set TIDEMILL_NO_GPU=1)", no_adapter());
+        assert!(
+            std::env::var("TIDEMILL_NO_GPU").is_ok_and(|v| v == "1"),
+            "{} (or set TIDEMILL_NO_GPU=1)",
+            no_adapter()
+        );
         eprintln!("SKIPPED: TIDEMILL_NO_GPU=1 and no adapter found");
     }
     found
