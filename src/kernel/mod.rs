@@ -6,7 +6,11 @@
 
 mod shader;
 
+pub mod compact;
+pub mod gather;
 pub mod lane_order;
+pub mod radix_histogram;
+pub mod radix_scatter;
 pub mod scan;
 
 pub use shader::{Kernel, Params, Shape, assemble};
