@@ -7,10 +7,17 @@
 mod shader;
 
 pub mod compact;
+pub mod direct_aggregate;
+pub mod exponent_range;
 pub mod gather;
+pub mod key_bits;
 pub mod lane_order;
+pub mod pack_keys;
 pub mod radix_histogram;
 pub mod radix_scatter;
 pub mod scan;
+pub mod segment_heads;
+pub mod segmented_reduce;
+pub mod value;
 
 pub use shader::{Kernel, Params, Shape, assemble};

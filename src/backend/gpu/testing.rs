@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use super::{Adapter, Engine, Gpu, Kind, Options, adapters_from_env, no_adapter};
 use crate::kernel::Shape;
+use crate::kernel::value::{Kind as ValueKind, NO_PLANE, Op, Reduction, ValuePlanes};
 
 /// Software drivers share the machine's cores, and dozens of devices at once exhaust their memory: one test at a time.
 static TURN: Mutex<()> = Mutex::new(());
@@ -101,4 +102,119 @@ pub(super) fn sizes(shape: &Shape) -> Vec<u32> {
         sizes.push(tile * tile + tile + 1);
     }
     sizes
+}
+
+/// A chunk as kernels see it: planes of hostile values.
+pub(super) struct Table {
+    pub(super) rows: u32,
+    pub(super) planes: Vec<u32>,
+    /// Word offsets of the first planes.
+    pub(super) floats: u32,
+    pub(super) more_floats: u32,
+    pub(super) ints: u32,
+    pub(super) wides: u32,
+    pub(super) valid: u32,
+    pub(super) more_valid: u32,
+}
+
+impl Table {
+    pub(super) fn new(random: &mut Random, rows: u32) -> Self {
+        let mut planes = Vec::new();
+        let mut column = |words: usize, value: &mut dyn FnMut(u32) -> u128| {
+            let at = planes.len();
+            planes.resize(at + words * rows as usize, 0);
+            for row in 0..rows {
+                let value = value(row);
+                for word in 0..words {
+                    planes[at + word * rows as usize + row as usize] = (value >> (32 * word)) as u32;
+                }
+            }
+            at as u32
+        };
+        let floats = column(2, &mut |_| hostile_float(random).into());
+        let more_floats = column(2, &mut |_| hostile_float(random).into());
+        let ints = column(2, &mut |_| match random.below(4) {
+            0 => i64::MIN as u64 as u128,
+            1 => i64::MAX as u128,
+            2 => (random.below(2001) as i64 - 1000) as u64 as u128,
+            _ => random.next().into(),
+        });
+        let wides = column(4, &mut |_| match random.below(4) {
+            0 => i128::MIN as u128,
+            1 => i128::MAX as u128,
+            2 => i128::from(random.below(2001) as i32 - 1000) as u128,
+            _ => u128::from(random.next()) << 64 | u128::from(random.next()),
+        });
+        let valid = column(1, &mut |_| u128::from(random.below(8) != 0));
+        let more_valid = column(1, &mut |_| u128::from(random.below(8) != 0));
+        Self { rows, planes, floats, more_floats, ints, wides, valid, more_valid }
+    }
+
+    /// A value's words, if it is valid.
+    pub(super) fn value(&self, kind: ValueKind, at: u32, valid: u32, row: usize) -> Option<[u32; 4]> {
+        if valid != NO_PLANE && self.planes[valid as usize + row] == 0 {
+            return None;
+        }
+        let mut words = [0; 4];
+        for (w, word) in words.iter_mut().take(kind.words() as usize).enumerate() {
+            *word = self.planes[at as usize + w * self.rows as usize + row];
+        }
+        Some(words)
+    }
+
+    /// The state of one row.
+    pub(super) fn state(&self, reduction: &Reduction, values: ValuePlanes, base: i32, row: usize) -> [u32; 4] {
+        let x = self.value(reduction.x, values.x_at, values.x_valid, row);
+        let y = reduction.y.and_then(|kind| self.value(kind, values.y_at, values.y_valid, row));
+        reduction.reference(x, y, base)
+    }
+}
+
+/// Bits of floats of all exponents and signs, with zeros, subnormals, infinities, NaN and plain numbers among them.
+fn hostile_float(random: &mut Random) -> u64 {
+    match random.below(12) {
+        0 => random.next() & 1 << 63,
+        1 => f64::INFINITY.to_bits() | random.next() & 1 << 63,
+        2 => f64::NAN.to_bits() | random.next() >> 20,
+        3 => random.next() >> 12 | random.next() & 1 << 63,
+        4 => f64::MAX.to_bits() | random.next() & 1 << 63,
+        5 | 6 => random.next(),
+        7 => 5e-324f64.to_bits(),
+        _ => (f64::from(random.below(2_000_001) as i32 - 1_000_000) / 100.0).to_bits(),
+    }
+}
+
+/// Every reduction there is, over a table's columns, with windows where its values are and where they are cut.
+pub(super) fn reductions(table: &Table) -> Vec<(&'static str, Reduction, ValuePlanes, i32)> {
+    let stride = table.rows;
+    let x = |at| ValuePlanes::one(at, Some(table.valid), stride);
+    let xy = |x, y| ValuePlanes::two((x, Some(table.valid)), (y, Some(table.more_valid)), stride);
+    let square = |x| ValuePlanes::two((x, Some(table.valid)), (x, Some(table.valid)), stride);
+    let (f, g, i, w) = (table.floats, table.more_floats, table.ints, table.wides);
+    let of = Reduction::of;
+    vec![
+        ("count", of(Op::Count, ValueKind::Word), x(table.valid), 0),
+        ("count of all", of(Op::Count, ValueKind::Word), ValuePlanes::one(f, None, stride), 0),
+        ("flags", of(Op::Flags, ValueKind::F64), x(f), 0),
+        ("sum of ints", of(Op::Sum, ValueKind::I64), x(i), 0),
+        ("sum of wides, low", of(Op::Sum, ValueKind::I128), x(w), 0),
+        ("sum of wides, high", of(Op::Sum, ValueKind::I128), x(w), 96),
+        ("sum of floats", of(Op::Sum, ValueKind::F64), x(f), -40),
+        ("sum of floats, low", of(Op::Sum, ValueKind::F64), x(f), -1074),
+        ("sum of floats, high", of(Op::Sum, ValueKind::F64), x(f), 975),
+        ("sum of floats, cut", of(Op::Sum, ValueKind::F64), x(f), -3),
+        ("sum of float products", Reduction::products(ValueKind::F64, ValueKind::F64), xy(f, g), -50),
+        ("sum of float squares", Reduction::products(ValueKind::F64, ValueKind::F64), square(f), -2148),
+        ("sum of int products", Reduction::products(ValueKind::I64, ValueKind::I64), xy(i, i), 64),
+        ("sum of wide squares", Reduction::products(ValueKind::I128, ValueKind::I128), square(w), 192),
+        ("sum of mixed products", Reduction::products(ValueKind::I64, ValueKind::F64), xy(i, f), -20),
+        ("minimum of floats", of(Op::Min, ValueKind::F64), x(f), 0),
+        ("maximum of floats", of(Op::Max, ValueKind::F64), x(f), 0),
+        ("minimum of ints", of(Op::Min, ValueKind::I64), x(i), 0),
+        ("maximum of wides", of(Op::Max, ValueKind::I128), x(w), 0),
+        ("minimum of wides", of(Op::Min, ValueKind::I128), x(w), 0),
+        ("maximum of words", of(Op::Max, ValueKind::Word), x(f), 0),
+        ("minimum of word pairs", of(Op::Min, ValueKind::TwoWords), x(g), 0),
+        ("maximum of four words", of(Op::Max, ValueKind::FourWords), x(w), 0),
+    ]
 }
