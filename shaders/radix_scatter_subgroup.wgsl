@@ -35,9 +35,11 @@ fn peers_of(digit: u32, here: bool) -> vec4<u32> {
 }
 
 fn scatter_tile(at: Invocation, tile: u32) {
-    let subgroups = (WORKGROUP + at.lanes - 1u) / at.lanes;
+    // A workgroup smaller than a subgroup fills only part of it.
+    let lanes = min(at.lanes, WORKGROUP);
+    let subgroups = WORKGROUP / lanes;
     let mine = at.subgroup * 256u;
-    let first = tile * TILE + at.subgroup * ITEMS * at.lanes + at.lane;
+    let first = tile * TILE + at.subgroup * ITEMS * lanes + at.lane;
     let below = lanes_below(at.lane);
     if (SUBGROUPS == 1u) {
         // A single subgroup needs no counts first: its places start at the bases and move on as it walks.
@@ -46,7 +48,7 @@ fn scatter_tile(at: Invocation, tile: u32) {
         }
         workgroupBarrier(); // the places are set
         for (var k = 0u; k < ITEMS; k++) {
-            let i = first + k * at.lanes;
+            let i = first + k * lanes;
             let here = i < params.n;
             var key = 0u;
             if (here) {
@@ -65,7 +67,7 @@ fn scatter_tile(at: Invocation, tile: u32) {
     workgroupBarrier(); // the counts are clear
     var ranks: array<u32, ITEMS>;
     for (var k = 0u; k < ITEMS; k++) {
-        let i = first + k * at.lanes;
+        let i = first + k * lanes;
         let here = i < params.n;
         var digit = 0u;
         if (here) {
@@ -84,7 +86,7 @@ fn scatter_tile(at: Invocation, tile: u32) {
     }
     workgroupBarrier(); // counts have become places
     for (var k = 0u; k < ITEMS; k++) {
-        let i = first + k * at.lanes;
+        let i = first + k * lanes;
         if (i < params.n) {
             let key = keys_in[i];
             move_pair(i, atomicLoad(&places[mine + digit_of(key)]) + ranks[k], key);

@@ -169,6 +169,13 @@ impl Gpu {
         }
     }
 
+    pub(super) fn too_large(&self, what: &str, most: u64, bytes: u64) -> Error {
+        Error::Resource {
+            message: format!("{} allows {what} of {most} bytes; {bytes} are needed", self.info.name),
+            help: Some("use a smaller --chunk-size".into()),
+        }
+    }
+
     pub(super) fn failed(&self, how: &str, message: &str) -> Error {
         Error::Device {
             message: format!("{} {how}: {}", self.info.name, message.trim()),

@@ -330,8 +330,7 @@ impl<'a> Submission<'a> {
     fn ops(&mut self, rec: &Recording) -> Result<()> {
         let last_uses = rec.last_uses();
         let mut downloads = 0;
-        let mut ops = rec.ops.iter().enumerate().peekable();
-        while let Some((index, op)) = ops.next() {
+        for (index, op) in rec.ops.iter().enumerate() {
             match op {
                 Op::Upload { to, data } => {
                     if data.len() as u64 > to.bytes {
@@ -437,6 +436,9 @@ impl<'a> Submission<'a> {
                 let view = view.ok_or_else(|| {
                     Error::internal(format!("{}: nothing is bound to '{}'", dispatch.kernel.stem, binding.name))
                 })?;
+                if view.bytes > self.gpu.max_binding {
+                    return Err(self.gpu.too_large("bindings", self.gpu.max_binding, view.bytes));
+                }
                 (self.physical(rec, view)?, view.offset, view.bytes.max(4))
             };
             bound.push((binding.index, buffer, offset, size));
@@ -545,6 +547,18 @@ mod tests {
                 got.truncate(len);
                 assert!(got == data, "{len} bytes differ");
             }
+        });
+    }
+
+    /// Both software drivers seat lanes in order; the subgroup kernels are tested there for what they are.
+    #[test]
+    fn subgroups_are_used_where_the_adapter_has_them_and_left_out_on_request() {
+        on_each(&Options::default(), |engine| {
+            let has = engine.gpu().info.subgroups.map(|(smallest, _)| smallest);
+            assert_eq!(engine.shape().subgroups, has, "{:?}", engine.gpu().info);
+        });
+        on_each(&Options { without_subgroups: true, ..Options::default() }, |engine| {
+            assert_eq!(engine.shape().subgroups, None);
         });
     }
 
@@ -669,6 +683,18 @@ mod tests {
             rec.dispatch(kernel(&shape, "single"), other, &[("data", data.into())], 1, Traffic::default());
             let error = engine.run(rec).unwrap_err().to_string();
             assert!(error.contains("parameters of scan differ"), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_binding_over_the_limit_asks_for_a_smaller_chunk() {
+        on_each(&Options::default(), |mut engine| {
+            let mut rec = Recording::new();
+            let data = rec.buffer("data", engine.gpu().max_binding + 4);
+            let kernel = kernel(&engine.shape(), "single");
+            rec.dispatch(kernel, ScanParams { n: 1, tiles: 1 }, &[("data", data.into())], 1, Traffic::default());
+            let error = engine.run(rec).unwrap_err();
+            assert!(matches!(error, Error::Resource { .. }) && error.to_string().contains("bindings"), "{error}");
         });
     }
 

@@ -36,9 +36,9 @@ pub(super) struct Reflection {
     /// Members of the parameter struct with their byte offsets, and its size.
     pub(super) fields: Vec<(String, u32)>,
     pub(super) params_size: u32,
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked against the shape by tests"))]
+    #[cfg(test)]
     pub(super) workgroup: u32,
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked against the floor by tests"))]
+    #[cfg(test)]
     pub(super) workgroup_memory: u32,
 }
 
@@ -150,7 +150,9 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
         bindings: Vec::new(),
         fields: Vec::new(),
         params_size: 0,
+        #[cfg(test)]
         workgroup: module.entry_points[at].workgroup_size.iter().product(),
+        #[cfg(test)]
         workgroup_memory: 0,
     };
     for (handle, global) in module.global_variables.iter() {
@@ -158,6 +160,7 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
         if used[handle].is_empty() {
             continue;
         }
+        #[cfg(test)]
         if global.space == naga::AddressSpace::WorkGroup {
             reflection.workgroup_memory =
                 reflection.workgroup_memory.saturating_add(layout.try_size(module.to_ctx()).unwrap_or(u32::MAX));
@@ -181,4 +184,53 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
         reflection.bindings.push(Binding { name: name.clone(), index: binding.binding, kind });
     }
     Ok(reflection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::value::{Kind, Op, Reduction};
+    use crate::kernel::{self, Shape};
+
+    /// Every kernel in a shape.
+    fn kernels(shape: &Shape) -> Vec<Kernel> {
+        use kernel::*;
+        let mut all: Vec<Kernel> = ["reduce", "write", "single"].map(|entry| scan::kernel(shape, entry)).into();
+        all.extend(["count", "write"].map(|entry| compact::kernel(shape, entry)));
+        all.extend(["count", "write"].map(|entry| segment_heads::kernel(shape, entry)));
+        all.extend([gather::kernel(shape), key_bits::kernel(shape), pack_keys::kernel(shape)]);
+        all.extend([radix_histogram::kernel(shape), radix_scatter::kernel(shape)]);
+        all.extend([Kind::I64, Kind::I128, Kind::F64].map(|kind| exponent_range::kernel(shape, kind)));
+        for op in [Op::Count, Op::Flags, Op::Sum, Op::Min, Op::Max] {
+            let reduction = Reduction { op, x: Kind::I128, y: (op == Op::Sum).then_some(Kind::I128) };
+            all.extend([segmented_reduce::rows(shape, &reduction), segmented_reduce::records(shape, &reduction)]);
+            all.extend([direct_aggregate::kernel(shape, &reduction), direct_aggregate::combine(shape, &reduction)]);
+        }
+        all.extend(shape.subgroups.map(|_| lane_order::kernel(shape)));
+        all
+    }
+
+    #[test]
+    fn every_kernel_stays_within_the_portable_floor() {
+        for (workgroup, subgroups) in
+            [(256, None), (32, None), (8, Some(8)), (32, Some(4)), (256, Some(32)), (256, Some(128))]
+        {
+            let shape = Shape { workgroup, items: 16, subgroups };
+            for kernel in kernels(&shape) {
+                let reflection = reflect(&kernel).unwrap();
+                let name = format!("{}/{} {shape:?}", kernel.stem, kernel.entry);
+                assert_eq!(reflection.workgroup, workgroup, "{name}");
+                assert!(reflection.workgroup_memory <= 16 << 10, "{name}: {} bytes", reflection.workgroup_memory);
+                let storage = reflection.bindings.iter().filter(|b| b.kind != BindingKind::Params).count();
+                assert!((1..=8).contains(&storage), "{name}: {storage} storage buffers");
+                assert!(!reflection.fields.is_empty(), "{name}: no parameters");
+            }
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_is_no_wgsl_is_an_error_that_shows_the_place() {
+        let error = reflect(&Kernel::new("broken", "main", "fn main( {")).unwrap_err().to_string();
+        assert!(error.contains("kernel broken") && error.contains("fn main( {"), "{error}");
+    }
 }

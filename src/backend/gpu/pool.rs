@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::Gpu;
-use crate::{Error, Result};
+use crate::Result;
 
 /// What a buffer is for; buffers are reused within their use alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,10 +98,7 @@ impl Pool {
         self.collect();
         let size = size_class(bytes).min(gpu.max_buffer.max(bytes));
         if bytes > gpu.max_buffer {
-            return Err(Error::Resource {
-                message: format!("{} allows buffers of {} bytes; {bytes} are needed", gpu.info.name, gpu.max_buffer),
-                help: Some("use a smaller --chunk-size".into()),
-            });
+            return Err(gpu.too_large("buffers", gpu.max_buffer, bytes));
         }
         if let Some(buffer) = self.free.get_mut(&(kind, size)).and_then(Vec::pop) {
             return Ok(buffer);
@@ -174,7 +171,7 @@ mod tests {
         let mut classes = std::collections::BTreeSet::new();
         for bytes in (1..200_000).step_by(7).chain([1 << 20, (1 << 20) + 1, 128 << 20, (128 << 20) + 4]) {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 4 == 0);
+            assert!(class >= bytes && class.is_multiple_of(4));
             assert!(bytes <= 4096 || (class - bytes) * 4 < bytes, "{bytes} in {class}");
             classes.insert(class);
         }

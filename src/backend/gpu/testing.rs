@@ -57,6 +57,10 @@ fn variants(adapter: &Adapter) -> Vec<(&'static str, Options)> {
         all.push(("subgroups, 64 × 3", shape(64, 3, smallest)));
         all.push(("default", Options::default()));
     }
+    // A workgroup of half a subgroup, as on a device whose subgroups may be wider than the workgroup.
+    if let Some(smallest) = smallest.filter(|smallest| *smallest >= 8) {
+        all.push(("half a subgroup", shape(smallest / 2, 7, Some(smallest))));
+    }
     // Hardware has no reason to differ from one run of its own width.
     if adapter.info.kind != Kind::Software {
         all.push(("shared memory, 256 × 4", shape(256, 4, None)));

@@ -162,4 +162,39 @@ mod tests {
             }
         }
     }
+
+    /// Prints rows per second: `cargo test --release --lib reduce_rate -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement, not a check"]
+    fn reduce_rate() {
+        use crate::backend::gpu::Options;
+        use crate::backend::gpu::stages::direct;
+        use crate::backend::gpu::testing::on_each;
+        let n = 1 << 20;
+        let mut random = Random::new(13);
+        let table = Table::new(&mut random, n);
+        let ids = ids(n, &[40]);
+        let codes: Vec<u32> = (0..n).map(|_| random.below(100)).collect();
+        on_each(&Options { timestamps: true, ..Options::default() }, |mut engine| {
+            for (name, reduction, values, base) in reductions(&table) {
+                let mut nanos = [0; 2];
+                for _ in 0..2 {
+                    let mut rec = Recording::new();
+                    let planes = rec.upload("planes", bytes(&table.planes));
+                    let (ids_buf, codes_buf) = (rec.upload("ids", bytes(&ids)), rec.upload("codes", bytes(&codes)));
+                    let (planes, shape) = (planes.into(), engine.shape());
+                    let most = n / 40 + 1;
+                    reduce(&mut rec, &shape, &reduction, planes, values, base, None, ids_buf.into(), n, most);
+                    direct(&mut rec, &shape, &reduction, planes, values, base, None, codes_buf.into(), 100, n);
+                    let timings = engine.run(rec).unwrap().timings;
+                    for (nanos, prefix) in nanos.iter_mut().zip(["segmented", "direct"]) {
+                        *nanos = timings.iter().filter(|t| t.stem.starts_with(prefix)).map(|t| t.nanos).sum();
+                    }
+                }
+                let rate = |nanos: u64| f64::from(n) * 1e3 / nanos.max(1) as f64;
+                let [segmented, direct] = nanos.map(rate);
+                println!("{}: {name}: segmented {segmented:.1}, direct {direct:.1} M rows/s", engine.gpu().info.name);
+            }
+        });
+    }
 }

@@ -176,4 +176,56 @@ mod tests {
         sort(&mut rec, &shape, keys.into(), 100, &[0xffff_ffff, 0], 100);
         assert_eq!(rec.counters().dispatches, one_pass * 4);
     }
+
+    /// Prints pairs per second of a 32-bit sort by shape: `cargo test --release --lib sort_rate -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement, not a check"]
+    fn sort_rate() {
+        use crate::backend::gpu::testing::on_each;
+        use crate::backend::gpu::{Engine, Options};
+        let n = 1 << 22;
+        let mut random = Random::new(12);
+        let data: Vec<u32> = (0..n).map(|_| random.word()).collect();
+        for (workgroup, items, subgroups) in [
+            (0, 0, true),
+            (8, 256, true),
+            (8, 512, true),
+            (8, 1024, true),
+            (8, 2048, true),
+            (16, 256, true),
+            (64, 64, true),
+            (8, 512, false),
+            (32, 128, false),
+        ] {
+            let shape = (workgroup > 0).then_some(Shape { workgroup, items, subgroups: subgroups.then_some(4) });
+            let run = |mut engine: Engine| {
+                let mut best = f64::MAX;
+                let mut slowest = Vec::new();
+                for _ in 0..4 {
+                    let mut rec = Recording::new();
+                    let buf = rec.upload("keys", bytes(&data));
+                    rec.keep(buf);
+                    let kept = engine.run(rec).unwrap().kept;
+                    let mut rec = Recording::new();
+                    let buf = rec.import(&kept[0]);
+                    let sorted = sort(&mut rec, &engine.shape(), buf.into(), n, &[u32::MAX], n);
+                    let out = rec.download(sorted.keys.unwrap().words(0, 4));
+                    let start = std::time::Instant::now();
+                    let mut outcome = engine.run(rec).unwrap();
+                    best = best.min(start.elapsed().as_secs_f64());
+                    outcome.take_words(out);
+                    slowest = outcome.timings;
+                }
+                let mut by_stem = std::collections::BTreeMap::<_, u64>::new();
+                slowest.iter().for_each(|t| *by_stem.entry(t.stem).or_default() += t.nanos / 1_000_000);
+                println!(
+                    "{} {:?}: {:.2} M pairs/s, ms: {by_stem:?}",
+                    engine.gpu().info.name,
+                    engine.shape(),
+                    f64::from(n) / best / 1e6
+                );
+            };
+            on_each(&Options { shape, timestamps: true, ..Options::default() }, run);
+        }
+    }
 }
