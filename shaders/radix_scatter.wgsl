@@ -1,6 +1,6 @@
 // Moves (key, order) pairs to their places by one digit, stably: bases[digit · tiles + tile] from the scanned histogram,
 // plus the pair's rank among the tile's equal digits. The rank is the part that differs between devices: `scatter_tile`
-// comes from radix_scatter_subgroup.wgsl or radix_scatter_shared.wgsl.
+// comes from shared/radix_scatter_subgroup.wgsl or its _shared twin.
 //
 // Pairs go straight to their places. Sorting the tile in workgroup memory first would make the writes of a wide GPU
 // coalesce better, at the price of a second trip through memory that software drivers pay in full.

@@ -1,8 +1,8 @@
 // One state per segment of sorted rows, without atomics. Each tile reduces its rows; a segment that lies inside the tile
 // is done, and the tile's first and last segment, which may go on outside, become two records. Records are sorted by
-// segment as the rows were, so the same kernel reduces them (segmented_reduce_records), until one tile holds all.
+// segment as the rows were, so the same kernel reduces them, until one tile holds all.
 //
-// `load(i)` is the state of the i-th item; it comes from segmented_reduce_rows.wgsl or segmented_reduce_records.wgsl.
+// `load(i)` is the state of the i-th item; it comes from shared/segmented_reduce_rows.wgsl or its _records twin.
 
 const NO_SEGMENT: u32 = 0xffffffffu;
 

@@ -36,19 +36,7 @@ params! {
     }
 }
 
-params! {
-    /// Parameters of `direct_combine`.
-    DirectCombineParams {
-        /// First key of the slice.
-        first_key,
-        /// Keys of the slice.
-        keys,
-        /// Workgroups whose cells are combined.
-        groups,
-    }
-}
-
-/// The kernel that accumulates.
+/// The kernel.
 pub fn kernel(shape: &Shape, reduction: &Reduction) -> Kernel {
     let phases = match reduction.op {
         Op::Min | Op::Max => reduction.words(),
@@ -62,12 +50,6 @@ pub fn kernel(shape: &Shape, reduction: &Reduction) -> Kernel {
         include_str!("../../shaders/shared/value.wgsl"),
     ];
     Kernel::new("direct_aggregate", "main", assemble(shape, &constants, &parts))
-}
-
-/// The kernel that combines the workgroups' cells.
-pub fn combine(shape: &Shape, reduction: &Reduction) -> Kernel {
-    let parts = [include_str!("../../shaders/shared/state.wgsl"), include_str!("../../shaders/direct_combine.wgsl")];
-    Kernel::new("direct_combine", "main", assemble(shape, &reduction.constants(), &parts))
 }
 
 /// One state per key below `keys`: `value(i)` is the state of item `i`.

@@ -8,6 +8,7 @@ mod shader;
 
 pub mod compact;
 pub mod direct_aggregate;
+pub mod direct_combine;
 pub mod exponent_range;
 pub mod gather;
 pub mod key_bits;

@@ -19,8 +19,8 @@ params! {
 /// The kernel, with the ranking the shape allows.
 pub fn kernel(shape: &Shape) -> Kernel {
     let ranking = match shape.subgroups {
-        Some(_) => include_str!("../../shaders/radix_scatter_subgroup.wgsl"),
-        None => include_str!("../../shaders/radix_scatter_shared.wgsl"),
+        Some(_) => include_str!("../../shaders/shared/radix_scatter_subgroup.wgsl"),
+        None => include_str!("../../shaders/shared/radix_scatter_shared.wgsl"),
     };
     let parts = [include_str!("../../shaders/radix_scatter.wgsl"), ranking];
     Kernel::new("radix_scatter", "main", assemble(shape, &[], &parts))

@@ -45,7 +45,7 @@ params! {
 pub fn rows(shape: &Shape, reduction: &Reduction) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
-        include_str!("../../shaders/segmented_reduce_rows.wgsl"),
+        include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
         include_str!("../../shaders/shared/value.wgsl"),
         include_str!("../../shaders/segmented_reduce.wgsl"),
     ];
@@ -56,7 +56,7 @@ pub fn rows(shape: &Shape, reduction: &Reduction) -> Kernel {
 pub fn records(shape: &Shape, reduction: &Reduction) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
-        include_str!("../../shaders/segmented_reduce_records.wgsl"),
+        include_str!("../../shaders/shared/segmented_reduce_records.wgsl"),
         include_str!("../../shaders/segmented_reduce.wgsl"),
     ];
     Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants(), &parts))

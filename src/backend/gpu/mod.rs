@@ -2,11 +2,12 @@
 //!
 //! All use of `wgpu` is in this folder. Read in this order: `adapter` (what is there), `device` (one opened adapter and
 //! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
-//! that outlive recordings), `engine` (the only place that submits), `stages` (kernels put together into scans, sorts
-//! and reductions). May import `error`, `column` and `kernel`.
+//! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
+//! scans, sorts and reductions). May import `error`, `column` and `kernel`.
 
 mod adapter;
 mod device;
+mod encode;
 mod engine;
 mod pipeline;
 mod pool;

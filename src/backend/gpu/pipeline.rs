@@ -204,7 +204,7 @@ mod tests {
         for op in [Op::Count, Op::Flags, Op::Sum, Op::Min, Op::Max] {
             let reduction = Reduction { op, x: Kind::I128, y: (op == Op::Sum).then_some(Kind::I128) };
             all.extend([segmented_reduce::rows(shape, &reduction), segmented_reduce::records(shape, &reduction)]);
-            all.extend([direct_aggregate::kernel(shape, &reduction), direct_aggregate::combine(shape, &reduction)]);
+            all.extend([direct_aggregate::kernel(shape, &reduction), direct_combine::kernel(shape, &reduction)]);
         }
         all.extend(shape.subgroups.map(|_| lane_order::kernel(shape)));
         all

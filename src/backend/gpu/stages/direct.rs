@@ -2,7 +2,8 @@
 
 use crate::backend::gpu::record::{Buf, Recording, Traffic, View};
 use crate::kernel::Shape;
-use crate::kernel::direct_aggregate::{CELLS, DirectAggregateParams, DirectCombineParams, combine, kernel};
+use crate::kernel::direct_aggregate::{CELLS, DirectAggregateParams, kernel};
+use crate::kernel::direct_combine::{self, DirectCombineParams};
 use crate::kernel::value::{Reduction, ValuePlanes};
 
 /// Workgroups that accumulate: enough for a large GPU, few enough that their cells are little to combine.
@@ -61,7 +62,13 @@ pub fn direct(
         let params = DirectCombineParams { first_key, keys, groups };
         let bindings = [("partials", partials.into()), ("output", output.into())];
         let traffic = Traffic::words(cells, u64::from(keys) * words);
-        rec.dispatch(combine(shape, reduction), params, &bindings, keys.div_ceil(shape.workgroup), traffic);
+        rec.dispatch(
+            direct_combine::kernel(shape, reduction),
+            params,
+            &bindings,
+            keys.div_ceil(shape.workgroup),
+            traffic,
+        );
     }
     output
 }
