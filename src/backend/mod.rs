@@ -9,6 +9,7 @@ use crate::plan::Stage;
 use crate::{Error, Result};
 
 pub mod cpu;
+pub mod gpu;
 pub mod oracle;
 
 /// A device that runs stages. What it computes is a function of the rows alone: every backend gives the same partials,

@@ -1,0 +1,176 @@
+// What a row contributes to a reduction: the state (shared/state.wgsl) of that row alone.
+//
+// Sums are exact: a value is a sign, a magnitude of up to 256 bits and an exponent, and contributes the signed slice of
+// its fixed-point expansion that falls into bits [base, base + 96). 2^31 slices below 2^96 fit 128 bits in two's
+// complement. The host adds the windows' sums.
+//
+// The kernel declares `planes` and the members x_at, y_at, x_valid, y_valid, stride and base of `params`. X_WORDS and
+// Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone).
+
+const NO_PLANE: u32 = 0xffffffffu;
+
+// ± magnitude · 2^exponent; a zero stands for NaN and the infinities, which the flags report.
+struct Real {
+    magnitude: vec4<u32>,
+    exponent: i32,
+    negative: bool,
+}
+
+fn is_valid(row: u32) -> bool {
+    var valid = true;
+    if (params.x_valid != NO_PLANE) {
+        valid = planes[params.x_valid + row] != 0u;
+    }
+    if (params.y_valid != NO_PLANE) {
+        valid = valid && planes[params.y_valid + row] != 0u;
+    }
+    return valid;
+}
+
+fn words_at(kind: u32, first: u32, row: u32) -> vec4<u32> {
+    var words = vec4<u32>(0u);
+    words.x = planes[first + row];
+    if (kind == KIND_I64 || kind == KIND_F64 || kind == KIND_TWO_WORDS) {
+        words.y = planes[first + params.stride + row];
+    }
+    if (kind == KIND_I128 || kind == KIND_FOUR_WORDS) {
+        words.y = planes[first + params.stride + row];
+        words.z = planes[first + 2u * params.stride + row];
+        words.w = planes[first + 3u * params.stride + row];
+    }
+    return words;
+}
+
+fn real_of(kind: u32, words: vec4<u32>) -> Real {
+    if (kind == KIND_F64) {
+        let biased = (words.y >> 20u) & 0x7ffu;
+        var high = words.y & 0xfffffu;
+        var exponent = -1074;
+        if (biased == 0x7ffu) {
+            return Real(vec4<u32>(0u), 0, false);
+        }
+        if (biased != 0u) {
+            high |= 0x100000u;
+            exponent = i32(biased) - 1075;
+        }
+        return Real(vec4<u32>(words.x, high, 0u, 0u), exponent, (words.y >> 31u) != 0u);
+    }
+    var extended = words;
+    if (kind == KIND_I64) {
+        let sign = u32(i32(words.y) >> 31u);
+        extended = vec4<u32>(words.xy, sign, sign);
+    }
+    let negative = (extended.w >> 31u) != 0u;
+    if (negative) {
+        extended = negate_words(extended);
+    }
+    return Real(extended, 0, negative);
+}
+
+// 1 NaN, 2 +infinity, 4 -infinity; 0 for finite values and integers.
+fn flags_of(kind: u32, words: vec4<u32>) -> u32 {
+    if (kind != KIND_F64 || ((words.y >> 20u) & 0x7ffu) != 0x7ffu) {
+        return 0u;
+    }
+    if ((words.y & 0xfffffu) != 0u || words.x != 0u) {
+        return 1u;
+    }
+    return 2u << (words.y >> 31u);
+}
+
+fn multiply(a: u32, b: u32) -> vec2<u32> {
+    let low = (a & 0xffffu) * (b & 0xffffu);
+    let left = (a >> 16u) * (b & 0xffffu);
+    let right = (a & 0xffffu) * (b >> 16u);
+    let middle = (low >> 16u) + (left & 0xffffu) + (right & 0xffffu);
+    let high = (a >> 16u) * (b >> 16u) + (left >> 16u) + (right >> 16u) + (middle >> 16u);
+    return vec2<u32>((low & 0xffffu) | (middle << 16u), high);
+}
+
+// The signed slice of x (of x · y, where there is a y) in bits [base, base + 96).
+fn slice_of(x: Real, y: Real) -> vec4<u32> {
+    var magnitude: array<u32, MAGNITUDE>;
+    var exponent = x.exponent;
+    var negative = x.negative;
+    if (Y_KIND == KIND_NONE) {
+        for (var i = 0u; i < X_WORDS; i++) {
+            magnitude[i] = x.magnitude[i];
+        }
+    } else {
+        exponent += y.exponent;
+        negative = x.negative != y.negative;
+        for (var i = 0u; i < MAGNITUDE; i++) {
+            magnitude[i] = 0u;
+        }
+        for (var i = 0u; i < X_WORDS; i++) {
+            var carry = 0u;
+            for (var j = 0u; j < Y_WORDS; j++) {
+                let product = multiply(x.magnitude[i], y.magnitude[j]);
+                let sum = product.x + magnitude[i + j];
+                let total = sum + carry;
+                carry = product.y + u32(sum < product.x) + u32(total < sum);
+                magnitude[i + j] = total;
+            }
+            magnitude[i + Y_WORDS] = carry;
+        }
+    }
+    let first = bitcast<i32>(params.base) - exponent;
+    let skip = u32(first) & 31u;
+    var slice = vec4<u32>(0u);
+    for (var w = 0; w < 3; w++) {
+        let word = (first >> 5u) + w;
+        var low = 0u;
+        var high = 0u;
+        if (word >= 0 && word < i32(MAGNITUDE)) {
+            low = magnitude[word];
+        }
+        if (word >= -1 && word < i32(MAGNITUDE) - 1) {
+            high = magnitude[word + 1];
+        }
+        slice[w] = select((low >> skip) | (high << ((32u - skip) & 31u)), low, skip == 0u);
+    }
+    if (negative) {
+        slice = negate_words(slice);
+    }
+    return slice;
+}
+
+// Words whose unsigned order is the value's order; every NaN is the largest.
+fn ordered(kind: u32, words: vec4<u32>) -> vec4<u32> {
+    var key = words;
+    if (kind == KIND_I64) {
+        key.y ^= 0x80000000u;
+    } else if (kind == KIND_I128) {
+        key.w ^= 0x80000000u;
+    } else if (kind == KIND_F64) {
+        if (flags_of(kind, words) == 1u) {
+            key = vec4<u32>(0xffffffffu, 0xffffffffu, 0u, 0u);
+        } else if ((words.y >> 31u) != 0u) {
+            key = vec4<u32>(~words.xy, 0u, 0u);
+        } else {
+            key.y ^= 0x80000000u;
+        }
+    }
+    return key;
+}
+
+fn value_of(row: u32) -> vec4<u32> {
+    if (!is_valid(row)) {
+        return identity();
+    }
+    if (OP == OP_COUNT) {
+        return vec4<u32>(1u, 0u, 0u, 0u);
+    }
+    let x = words_at(X_KIND, params.x_at, row);
+    if (OP == OP_MIN || OP == OP_MAX) {
+        return ordered(X_KIND, x);
+    }
+    var y = vec4<u32>(0u);
+    if (Y_KIND != KIND_NONE) {
+        y = words_at(Y_KIND, params.y_at, row);
+    }
+    if (OP == OP_FLAGS) {
+        return vec4<u32>(flags_of(X_KIND, x) | flags_of(Y_KIND, y), 0u, 0u, 0u);
+    }
+    return slice_of(real_of(X_KIND, x), real_of(Y_KIND, y));
+}

@@ -1,0 +1,200 @@
+//! One state per segment.
+
+use crate::backend::gpu::record::{Buf, Recording, Traffic, View};
+use crate::kernel::Shape;
+use crate::kernel::segmented_reduce::{SegmentedReduceRecordsParams, SegmentedReduceRowsParams, records, rows};
+use crate::kernel::value::{Reduction, ValuePlanes};
+
+/// Reduces the values of each segment. Sorted row `i` is row `order[i]` of `planes` and belongs to segment `ids[i]`,
+/// ascending; there are at most `most` segments. For sums, the window starts at bit `base`.
+///
+/// Gives `most` states of [`Reduction::words`] words each; those of segments that do not exist are undefined.
+#[expect(clippy::too_many_arguments, reason = "each is one independent fact about the data")]
+pub fn reduce(
+    rec: &mut Recording,
+    shape: &Shape,
+    reduction: &Reduction,
+    planes: View,
+    values: ValuePlanes,
+    base: i32,
+    order: Option<View>,
+    ids: View,
+    n: u32,
+    most: u32,
+) -> Buf {
+    let words = u64::from(reduction.words());
+    let output = rec.words("states", u64::from(most) * words);
+    let mut tiles = shape.tiles(n);
+    let mut level = Records::new(rec, tiles);
+    let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
+    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
+    let params =
+        SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 };
+    let bindings = [
+        ("planes", planes),
+        ("order", order.unwrap_or(planes)),
+        ("segments", ids),
+        ("output", output.into()),
+        ("record_segments", level.segments.into()),
+        ("record_states", level.states.into()),
+    ];
+    // An order, a segment, the value's words and a validity word per row.
+    let per_row = 2 + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
+    let traffic = Traffic::words(u64::from(n) * per_row, u64::from(most) * words);
+    rec.dispatch(rows(shape, reduction), params, &bindings, tiles, traffic);
+    while tiles > 1 {
+        let n = tiles * 2;
+        tiles = shape.tiles(n);
+        let next = Records::new(rec, tiles);
+        let params = SegmentedReduceRecordsParams { n, tiles, is_last: u32::from(tiles == 1) };
+        let bindings = [
+            ("states", level.states.into()),
+            ("segments", level.segments.into()),
+            ("output", output.into()),
+            ("record_segments", next.segments.into()),
+            ("record_states", next.states.into()),
+        ];
+        let traffic = Traffic::words(u64::from(n) * 5, u64::from(n) * words);
+        rec.dispatch(records(shape, reduction), params, &bindings, tiles, traffic);
+        level = next;
+    }
+    output
+}
+
+/// Two records a tile: its first and its last segment's.
+struct Records {
+    segments: Buf,
+    states: Buf,
+}
+
+impl Records {
+    fn new(rec: &mut Recording, tiles: u32) -> Self {
+        let n = u64::from(tiles.max(1)) * 2;
+        Self { segments: rec.words("record segments", n), states: rec.words("record states", n * 4) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::gpu::Engine;
+    use crate::backend::gpu::testing::{Random, Table, bytes, everywhere, reductions, sizes};
+    use crate::kernel::segmented_reduce::reference;
+
+    /// Segment ids of `n` sorted rows whose segments have the given lengths, again and again.
+    fn ids(n: u32, lengths: &[u32]) -> Vec<u32> {
+        let lengths = lengths.iter().cycle();
+        let ids = lengths.zip(0u32..).flat_map(|(len, id)| std::iter::repeat_n(id, *len as usize));
+        ids.take(n as usize).collect()
+    }
+
+    #[test]
+    fn every_reduction_equals_its_reference() {
+        everywhere(|engine, place| {
+            let shape = engine.shape();
+            let tile = shape.tile();
+            let mut random = Random::new(7);
+            let table = Table::new(&mut random, 3 * tile + 7);
+            for (name, reduction, values, base) in reductions(&table) {
+                for n in [0, 1, tile, tile + 1, 3 * tile + 7] {
+                    for lengths in [vec![u32::MAX], vec![1], vec![1, 5, 2 * tile + 1, tile / 2]] {
+                        let ids = ids(n, &lengths);
+                        check(
+                            engine,
+                            &table,
+                            &reduction,
+                            values,
+                            base,
+                            &ids,
+                            &mut random,
+                            &format!("{place}: {name}, n = {n}"),
+                        );
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn one_segment_over_several_levels_of_tiles() {
+        everywhere(|engine, place| {
+            let shape = engine.shape();
+            let mut random = Random::new(8);
+            let n = sizes(&shape).pop().unwrap();
+            let table = Table::new(&mut random, n);
+            let (_, reduction, values, base) = reductions(&table).into_iter().find(|r| r.0 == "sum of floats").unwrap();
+            for lengths in [vec![u32::MAX], vec![1], vec![3, 2000]] {
+                let ids = ids(n, &lengths);
+                check(engine, &table, &reduction, values, base, &ids, &mut random, &format!("{place}: n = {n}"));
+            }
+        });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a test's facts")]
+    fn check(
+        engine: &mut Engine,
+        table: &Table,
+        reduction: &Reduction,
+        values: ValuePlanes,
+        base: i32,
+        ids: &[u32],
+        random: &mut Random,
+        place: &str,
+    ) {
+        let n = ids.len() as u32;
+        let order: Vec<u32> = (0..n).map(|_| random.below(table.rows)).collect();
+        let most = ids.last().map_or(0, |last| last + 1);
+        for order in [None, Some(order)] {
+            let mut rec = Recording::new();
+            let planes = rec.upload("planes", bytes(&table.planes));
+            let ids_buf = rec.upload("ids", bytes(ids));
+            let order_buf = order.as_ref().map(|order| rec.upload("order", bytes(order)).into());
+            let shape = engine.shape();
+            let states =
+                reduce(&mut rec, &shape, reduction, planes.into(), values, base, order_buf, ids_buf.into(), n, most);
+            let states = rec.download(states);
+            let got = engine.run(rec).unwrap().take_words(states);
+            let row = |i: usize| order.as_ref().map_or(i, |order| order[i] as usize);
+            let want = reference(reduction, ids, |i| table.state(reduction, values, base, row(i)));
+            let words = reduction.words() as usize;
+            for (segment, want) in want.iter().enumerate() {
+                assert_eq!(got[segment * words..][..words], want[..words], "{place}: segment {segment}");
+            }
+        }
+    }
+
+    /// Prints rows per second: `cargo test --release --lib reduce_rate -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement, not a check"]
+    fn reduce_rate() {
+        use crate::backend::gpu::Options;
+        use crate::backend::gpu::stages::direct;
+        use crate::backend::gpu::testing::on_each;
+        let n = 1 << 20;
+        let mut random = Random::new(13);
+        let table = Table::new(&mut random, n);
+        let ids = ids(n, &[40]);
+        let codes: Vec<u32> = (0..n).map(|_| random.below(100)).collect();
+        on_each(&Options { timestamps: true, ..Options::default() }, |mut engine| {
+            for (name, reduction, values, base) in reductions(&table) {
+                let mut nanos = [0; 2];
+                for _ in 0..2 {
+                    let mut rec = Recording::new();
+                    let planes = rec.upload("planes", bytes(&table.planes));
+                    let (ids_buf, codes_buf) = (rec.upload("ids", bytes(&ids)), rec.upload("codes", bytes(&codes)));
+                    let (planes, shape) = (planes.into(), engine.shape());
+                    let most = n / 40 + 1;
+                    reduce(&mut rec, &shape, &reduction, planes, values, base, None, ids_buf.into(), n, most);
+                    direct(&mut rec, &shape, &reduction, planes, values, base, None, codes_buf.into(), 100, n);
+                    let timings = engine.run(rec).unwrap().timings;
+                    for (nanos, prefix) in nanos.iter_mut().zip(["segmented", "direct"]) {
+                        *nanos = timings.iter().filter(|t| t.stem.starts_with(prefix)).map(|t| t.nanos).sum();
+                    }
+                }
+                let rate = |nanos: u64| f64::from(n) * 1e3 / nanos.max(1) as f64;
+                let [segmented, direct] = nanos.map(rate);
+                println!("{}: {name}: segmented {segmented:.1}, direct {direct:.1} M rows/s", engine.gpu().info.name);
+            }
+        });
+    }
+}

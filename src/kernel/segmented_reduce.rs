@@ -1,0 +1,73 @@
+//! One state per segment of sorted rows.
+
+use super::shader::{Kernel, Shape, assemble, params};
+use super::value::Reduction;
+
+params! {
+    /// Parameters of `segmented_reduce` over rows.
+    SegmentedReduceRowsParams {
+        /// Sorted rows.
+        n,
+        /// Tiles that cover them.
+        tiles,
+        /// 1 if there is one tile.
+        is_last,
+        /// 1 if the order is 0, 1, 2, …
+        iota,
+        /// The first value's first plane.
+        x_at,
+        /// The second value's first plane.
+        y_at,
+        /// The first value's validity plane, or [`NO_PLANE`](super::value::NO_PLANE).
+        x_valid,
+        /// The second value's validity plane.
+        y_valid,
+        /// Words from one plane of a value to the next.
+        stride,
+        /// First bit of the window, an `i32`.
+        base,
+    }
+}
+
+params! {
+    /// Parameters of `segmented_reduce` over the records of the tiles below.
+    SegmentedReduceRecordsParams {
+        /// Records.
+        n,
+        /// Tiles that cover them.
+        tiles,
+        /// 1 if there is one tile.
+        is_last,
+    }
+}
+
+/// The kernel over rows.
+pub fn rows(shape: &Shape, reduction: &Reduction) -> Kernel {
+    let parts = [
+        include_str!("../../shaders/shared/state.wgsl"),
+        include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
+        include_str!("../../shaders/shared/value.wgsl"),
+        include_str!("../../shaders/segmented_reduce.wgsl"),
+    ];
+    Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants(), &parts))
+}
+
+/// The kernel over records.
+pub fn records(shape: &Shape, reduction: &Reduction) -> Kernel {
+    let parts = [
+        include_str!("../../shaders/shared/state.wgsl"),
+        include_str!("../../shaders/shared/segmented_reduce_records.wgsl"),
+        include_str!("../../shaders/segmented_reduce.wgsl"),
+    ];
+    Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants(), &parts))
+}
+
+/// One state per segment: `value(i)` is the state of sorted row `i`.
+pub fn reference(reduction: &Reduction, segments: &[u32], value: impl Fn(usize) -> [u32; 4]) -> Vec<[u32; 4]> {
+    let mut states = vec![reduction.identity(); segments.last().map_or(0, |last| *last as usize + 1)];
+    for (i, segment) in segments.iter().enumerate() {
+        let state = &mut states[*segment as usize];
+        *state = reduction.combine(*state, value(i));
+    }
+    states
+}
