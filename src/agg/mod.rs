@@ -1,1 +1,20 @@
 //! The aggregate algebra: exact sums, mergeable states, and the partial that carries them.
+
+mod arg;
+mod bag;
+pub mod exact;
+mod extreme;
+mod finish;
+mod function;
+mod group;
+mod partial;
+mod state;
+
+pub use arg::{Arg, Slice};
+pub use bag::{Bag, Keep};
+pub use extreme::Extreme;
+pub use finish::{Finished, key_column, key_text};
+pub use function::{Function, Moment, Shape, StateKind, StateSpec};
+pub use group::GroupTable;
+pub use partial::{Merger, Partial};
+pub use state::State;

@@ -1,1 +1,16 @@
-//! Columns: types, chunks, dictionaries and key words.
+//! Columns: types, values, chunks and dictionaries. Imports nothing of tidemill but the error.
+
+mod build;
+mod chunk;
+mod dictionary;
+pub mod key;
+mod schema;
+mod types;
+mod value;
+
+pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
+pub use dictionary::{Dictionary, Strings};
+pub use key::KeyColumn;
+pub use schema::{Field, FieldType, Schema};
+pub use types::{Class, Type, Unit};
+pub use value::{Value, civil_from_days, days_from_civil, write_float};

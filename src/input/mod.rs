@@ -1,1 +1,81 @@
-//! Readers: memory-mapped CSV, Parquet, Arrow IPC and raw columns become chunks.
+//! Readers: memory-mapped CSV, Parquet, Arrow IPC, raw columns, and Arrow batches in memory become chunks.
+//!
+//! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
+//! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
+
+use std::sync::Arc;
+
+use crate::column::{Chunk, Dictionary, Schema, Type};
+use crate::{Place, Result};
+
+/// An input that can be scanned any number of times.
+pub trait Source: Send + Sync {
+    /// All columns, also those tidemill cannot read.
+    fn schema(&self) -> &Schema;
+
+    /// What to call it in messages: a path, `memory` …
+    fn name(&self) -> String;
+
+    /// Bytes in all, if known: for progress and planning.
+    fn bytes(&self) -> Option<u64>;
+
+    /// Starts a scan.
+    fn scan(&self, request: &Request) -> Result<Box<dyn Scan>>;
+
+    /// The same source with inferred column `column` read as `ty`; `None` if its types are not inferred.
+    fn widened(&self, column: &str, ty: &Type) -> Option<Arc<dyn Source>>;
+}
+
+/// What a scan is to deliver.
+#[derive(Clone)]
+pub struct Request {
+    /// The columns wanted, as indices into the schema, in the order wanted.
+    pub columns: Vec<usize>,
+    /// For each of `columns`: the dictionary its strings go into (string columns only).
+    pub dictionaries: Vec<Option<Arc<Dictionary>>>,
+    /// The type each of `columns` is to have: its own, or a wider one of several files' (an int64 as float64 …).
+    pub types: Vec<Type>,
+    /// Input bytes a chunk should have, about.
+    pub chunk_bytes: usize,
+    /// Rows a chunk may have at most.
+    pub chunk_rows: usize,
+    /// Whether bad rows are set aside ([`Read::rejects`]) instead of failing the task.
+    pub tolerant: bool,
+}
+
+/// A scan in progress.
+pub trait Scan: Send {
+    /// The next piece of work, or `None` at the end. Cheap.
+    fn next(&mut self) -> Result<Option<ChunkTask>>;
+}
+
+/// The reading of one chunk, to be run on any thread.
+pub struct ChunkTask {
+    /// Input bytes it covers.
+    pub bytes: u64,
+    /// Does it.
+    pub read: Box<dyn FnOnce() -> Result<Read> + Send>,
+}
+
+/// What reading a chunk gave.
+pub struct Read {
+    /// The good rows.
+    pub chunk: Chunk,
+    /// The bad ones (only if the request is tolerant). Rows read = `chunk.rows + rejects.len()`.
+    pub rejects: Vec<Reject>,
+}
+
+/// A row set aside.
+#[derive(Debug, Clone)]
+pub struct Reject {
+    /// File, line, row, byte and column name.
+    pub place: Place,
+    /// 1-based index of the column in the file, if one column is to blame.
+    pub column_index: Option<usize>,
+    /// A short word for the kind of error: `cast`, `missing_columns`, `too_many_columns`, `unterminated_quote`, `invalid_utf8`, `arithmetic` …
+    pub error_type: &'static str,
+    /// The message.
+    pub message: String,
+    /// The raw text of the row.
+    pub raw: String,
+}

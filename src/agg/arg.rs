@@ -1,0 +1,37 @@
+//! What a state is fed: the values of one argument for some rows.
+
+use std::sync::Arc;
+
+use crate::column::Dictionary;
+
+/// The values of an argument, widened to its class.
+#[derive(Debug, Clone, Copy)]
+pub enum Slice<'a> {
+    /// 0 or 1.
+    Bool(&'a [u8]),
+    /// Class Int.
+    Int(&'a [i64]),
+    /// Class Wide.
+    Wide(&'a [i128]),
+    /// Class Float.
+    Float(&'a [f64]),
+    /// Class Str: codes.
+    Str(&'a [u32], &'a Arc<Dictionary>),
+}
+
+/// The values of an argument and which of them are not null.
+#[derive(Debug, Clone, Copy)]
+pub struct Arg<'a> {
+    /// One value a row; under a null, any.
+    pub values: Slice<'a>,
+    /// 1 where the value is not null; `None` if all are.
+    pub valid: Option<&'a [u8]>,
+}
+
+impl Arg<'_> {
+    /// Whether row `row` has a value.
+    #[inline]
+    pub fn is_valid(&self, row: usize) -> bool {
+        self.valid.is_none_or(|v| v[row] != 0)
+    }
+}

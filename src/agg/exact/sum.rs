@@ -1,0 +1,233 @@
+//! Σx of floats.
+
+use super::block;
+use super::cells::{Cells, Range};
+use super::dyadic::Exact;
+use super::fixed::Fixed;
+use super::round::round_parts;
+
+/// The window of a sum: 53-bit mantissas moved by up to 62, so at least 2^12 additions to overflow (which is harmless).
+/// The limits keep subnormals (below) and specials (above) off the fast path.
+const RANGE: Range = Range { least: -1074, most: 900, width: 62 };
+
+const FRACTION: u64 = (1 << 52) - 1;
+
+/// 2^0 … 2^62, and 0 in the end: multiplying is cheaper than shifting across two registers.
+const POWERS: [i64; 64] = {
+    let mut powers = [0; 64];
+    let mut i = 0;
+    while i < 63 {
+        powers[i] = 1 << i;
+        i += 1;
+    }
+    powers
+};
+
+/// The exact sum of floats, for many groups: 16 bytes a group.
+///
+/// Adding is associative and commutative, so any split, order and merge of the same values is the same state;
+/// `==` compares the sums, not how they are held. Group indices out of range panic, as slice indices do.
+///
+/// ```
+/// use tidemill::agg::exact::SumColumn;
+/// let mut sums = SumColumn::new(2);
+/// sums.add_all(&[0, 1, 0, 0], &[1e300, 0.1, 1e-300, -1e300]);
+/// assert_eq!(sums.value(0), 1e-300);
+/// assert_eq!(sums.value(1), 0.1);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct SumColumn {
+    cells: Cells<i128>,
+}
+
+impl SumColumn {
+    /// `groups` sums of nothing (0).
+    pub fn new(groups: usize) -> Self {
+        SumColumn { cells: Cells::new(RANGE, groups) }
+    }
+
+    /// `groups` sums of nothing, holding the same range of exponents best as this: merging the two back is cheapest.
+    pub fn new_like(&self, groups: usize) -> Self {
+        SumColumn { cells: self.cells.alike(groups) }
+    }
+
+    /// How many groups there are.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Makes it `groups` groups: new ones are sums of nothing, those beyond are dropped.
+    pub fn resize(&mut self, groups: usize) {
+        self.cells.resize(groups);
+    }
+
+    /// Adds one value.
+    #[inline]
+    pub fn add(&mut self, group: usize, x: f64) {
+        if x.is_finite() {
+            let (mantissa, exponent) = decode(x);
+            self.cells.add(group, i128::from(mantissa), exponent);
+        } else {
+            self.cells.add_special(group, x.is_nan(), x > 0.0, x < 0.0);
+        }
+    }
+
+    /// Adds `xs[i]` to group `groups[i]`.
+    pub fn add_all(&mut self, groups: &[u32], xs: &[f64]) {
+        self.choose_window(xs);
+        let mut rest = (groups, xs);
+        loop {
+            let done = self.add_while_easy(rest.0, rest.1);
+            match (rest.0.get(done), rest.1.get(done)) {
+                (Some(&group), Some(&x)) => self.add(group as usize, x),
+                _ => return,
+            }
+            rest = (&rest.0[done + 1..], &rest.1[done + 1..]);
+        }
+    }
+
+    /// Adds `xs[i]` to group `groups[i]` where `valid(i)`.
+    pub fn add_valid(&mut self, groups: &[u32], xs: &[f64], valid: impl Fn(usize) -> bool) {
+        // Compacted by block, so that the fast loop has no branch on validity.
+        let (mut some_groups, mut some_xs) = ([0; BLOCK], [0.0; BLOCK]);
+        for (block, (groups, xs)) in groups.chunks(BLOCK).zip(xs.chunks(BLOCK)).enumerate() {
+            let mut count = 0;
+            for (i, (&group, &x)) in groups.iter().zip(xs).enumerate() {
+                some_groups[count] = group;
+                some_xs[count] = x;
+                count += usize::from(valid(block * BLOCK + i));
+            }
+            self.add_all(&some_groups[..count], &some_xs[..count]);
+        }
+    }
+
+    /// Adds all of `xs` to one group.
+    pub fn add_slice(&mut self, group: usize, xs: &[f64]) {
+        self.choose_window(xs);
+        let mut slices = 2;
+        let mut blocks = xs.chunks_exact(block::VALUES);
+        for xs in blocks.by_ref() {
+            slices = match slices {
+                2 if self.add_block::<2>(group, xs) => 2,
+                2 | 3 if self.add_block::<3>(group, xs) => 3,
+                _ => {
+                    xs.iter().for_each(|&x| self.add(group, x));
+                    4
+                }
+            };
+        }
+        blocks.remainder().iter().for_each(|&x| self.add(group, x));
+    }
+
+    fn add_block<const SLICES: usize>(&mut self, group: usize, xs: &[f64]) -> bool {
+        let Some(sums) = block::condense::<SLICES>(xs) else { return false };
+        sums.iter().flatten().for_each(|&sum| self.add(group, sum));
+        true
+    }
+
+    /// Adds `value · 2^exponent`, as a device's fixed-point window holds it. Exponents within ±2^20.
+    #[inline]
+    pub fn add_scaled(&mut self, group: usize, value: i128, exponent: i32) {
+        self.cells.add(group, value, exponent);
+    }
+
+    /// Adds `values[i] · 2^exponent` to group `groups[i]`: a device's window of a whole chunk.
+    pub fn add_scaled_all(&mut self, groups: &[u32], values: &[i128], exponent: i32) {
+        self.cells.merge_scaled(groups, values, exponent);
+    }
+
+    /// Adds a window of any width: the little-endian two's complement integer `limbs`, times 2^exponent.
+    pub fn add_limbs(&mut self, group: usize, limbs: &[u32], exponent: i32) {
+        self.cells.add_limbs(group, limbs, exponent);
+    }
+
+    /// Records that the group has seen NaN, +∞, −∞.
+    pub fn add_special(&mut self, group: usize, nan: bool, pos_inf: bool, neg_inf: bool) {
+        self.cells.add_special(group, nan, pos_inf, neg_inf);
+    }
+
+    /// Adds group `i` of `other` to group `map[i]` of this.
+    pub fn merge_from(&mut self, other: &SumColumn, map: &[u32]) {
+        self.cells.merge_from(&other.cells, map);
+    }
+
+    /// The listed groups, in the listed order, as a column of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
+        SumColumn { cells: self.cells.gather(groups) }
+    }
+
+    /// The sum, rounded once to `f64`. Nothing sums to +0 here; that `sum` of nothing is null is [`super::sum`]'s rule.
+    pub fn value(&self, group: usize) -> f64 {
+        match self.cells.simple(group) {
+            Some((cell, base)) => round_parts(cell < 0, cell.unsigned_abs(), i64::from(base), false),
+            None => self.exact(group).to_f64(),
+        }
+    }
+
+    /// The sum, exactly.
+    pub fn exact(&self, group: usize) -> Exact {
+        self.cells.exact(group)
+    }
+
+    /// Bytes held on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.cells.heap_bytes()
+    }
+
+    /// Takes the first window from a sample of the data, not from the one value that happens to come first.
+    fn choose_window(&mut self, xs: &[f64]) {
+        if !self.cells.has_base() {
+            let step = xs.len() / 1024 + 1;
+            let numbers = xs.iter().step_by(step).filter(|x| x.is_finite() && **x != 0.0);
+            let mut exponents: Vec<i32> = numbers.map(|&x| decode(x).1).collect();
+            self.cells.set_first_window(&mut exponents);
+        }
+    }
+
+    /// Adds values as long as they lie in the window, and says how many did.
+    fn add_while_easy(&mut self, groups: &[u32], xs: &[f64]) -> usize {
+        let (base, cells) = self.cells.parts();
+        let count = groups.len().min(xs.len());
+        // Exponent fields in the window: low ..= low + 62. The window's limits keep 0 and 2047 out of it.
+        let low = base.wrapping_add(1075) as u64;
+        for (i, (&group, x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
+            let bits = x.to_bits();
+            let magnitude = bits & (u64::MAX >> 1);
+            let zero = magnitude == 0;
+            let shift = (magnitude >> 52).wrapping_sub(low);
+            // Zeros are common in data: they pass as 0 · 2^0 without a branch of their own.
+            let shift = if zero { 0 } else { shift };
+            let mantissa = (bits & FRACTION) | (u64::from(!zero) << 52);
+            if shift > RANGE.width as u64 {
+                return i;
+            }
+            let sign = (bits as i64) >> 63;
+            let signed = (mantissa as i64 ^ sign) - sign;
+            let value = i128::from(signed) * i128::from(POWERS[(shift & 63) as usize]);
+            let cell = &mut cells[group as usize];
+            match Fixed::checked_add(*cell, value) {
+                Some(sum) => *cell = sum,
+                None => return i,
+            }
+        }
+        count
+    }
+}
+
+/// Rows looked at together where nulls are to be dropped.
+const BLOCK: usize = 512;
+
+/// A finite float as `mantissa · 2^exponent`.
+#[inline]
+pub(super) fn decode(x: f64) -> (i64, i32) {
+    let bits = x.to_bits();
+    let field = ((bits >> 52) & 0x7ff) as i32;
+    let mantissa = (bits & FRACTION) | (u64::from(field != 0) << 52);
+    let sign = (bits as i64) >> 63;
+    ((mantissa as i64 ^ sign) - sign, field.max(1) - 1075)
+}

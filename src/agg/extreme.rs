@@ -1,0 +1,208 @@
+//! min and max: one word a group. Both keep a minimum; `max` keeps it of the flipped words.
+
+use std::sync::Arc;
+
+use super::{Arg, Slice};
+use crate::column::key::{float_order, int_word, wide_word, word_float, word_int, word_wide};
+use crate::column::{Class, Dictionary, Value};
+
+/// The smallest (or largest) value of each group: floats by the total order (−0 < +0, NaN largest), strings by bytes.
+#[derive(Debug, Clone)]
+pub struct Extreme {
+    class: Class,
+    largest: bool,
+    /// Order-preserving words, flipped for `max`; for class Str, codes, not flipped.
+    words: Vec<u64>,
+    /// The same for class Wide.
+    wides: Vec<u128>,
+    seen: Vec<u8>,
+    dict: Option<Arc<Dictionary>>,
+}
+
+impl Extreme {
+    /// No groups.
+    pub fn new(class: Class, largest: bool) -> Self {
+        Extreme { class, largest, words: Vec::new(), wides: Vec::new(), seen: Vec::new(), dict: None }
+    }
+
+    /// Makes room for `groups` groups; new ones are empty.
+    pub fn resize(&mut self, groups: usize) {
+        self.seen.resize(groups, 0);
+        if self.class == Class::Wide {
+            self.wides.resize(groups, u128::MAX);
+        } else {
+            self.words.resize(groups, u64::MAX);
+        }
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.words.capacity() * 8 + self.wides.capacity() * 16 + self.seen.capacity()
+    }
+
+    /// Takes in `arg`; row `i` belongs to group `groups[i]`.
+    pub fn update(&mut self, groups: &[u32], arg: Arg<'_>) {
+        match arg.values {
+            Slice::Bool(v) => self.update_words(groups, arg, |i| v[i].into()),
+            Slice::Int(v) => self.update_words(groups, arg, |i| int_word(v[i])),
+            Slice::Float(v) => self.update_words(groups, arg, |i| float_order(v[i])),
+            Slice::Wide(v) => {
+                for (i, &group) in groups.iter().enumerate() {
+                    if arg.is_valid(i) {
+                        self.combine_wide(group as usize, wide_word(v[i]));
+                    }
+                }
+            }
+            Slice::Str(codes, dict) => self.combine_codes(
+                dict,
+                groups.iter().enumerate().filter(|(i, _)| arg.is_valid(*i)).map(|(i, &group)| (group, codes[i])),
+            ),
+        }
+    }
+
+    #[inline]
+    fn update_words(&mut self, groups: &[u32], arg: Arg<'_>, word: impl Fn(usize) -> u64) {
+        for (i, &group) in groups.iter().enumerate() {
+            if arg.is_valid(i) {
+                self.combine_word(group as usize, word(i));
+            }
+        }
+    }
+
+    /// Takes one word (see [`crate::column::key`]; floats by `float_order`) into a group.
+    #[inline]
+    pub fn combine_word(&mut self, group: usize, word: u64) {
+        let word = if self.largest { !word } else { word };
+        self.words[group] = self.words[group].min(word);
+        self.seen[group] = 1;
+    }
+
+    /// Takes one 128-bit word into a group.
+    #[inline]
+    pub fn combine_wide(&mut self, group: usize, word: u128) {
+        let word = if self.largest { !word } else { word };
+        self.wides[group] = self.wides[group].min(word);
+        self.seen[group] = 1;
+    }
+
+    /// Takes (group, code) pairs in.
+    pub fn combine_codes(&mut self, dict: &Arc<Dictionary>, pairs: impl Iterator<Item = (u32, u32)>) {
+        let dict = self.dict.get_or_insert_with(|| Arc::clone(dict));
+        let strings = dict.read();
+        for (group, code) in pairs {
+            let group = group as usize;
+            let (code, best) = (u64::from(code), self.words[group]);
+            let better = self.seen[group] == 0
+                || code != best && {
+                    let (a, b) = (strings.get(code as u32), strings.get(best as u32));
+                    if self.largest { a > b } else { a < b }
+                };
+            if better {
+                self.words[group] = code;
+                self.seen[group] = 1;
+            }
+        }
+    }
+
+    /// Merges `other`, whose group `i` is group `map[i]` here.
+    pub fn merge(&mut self, other: &Extreme, map: &[u32]) {
+        if let Some(dict) = &other.dict {
+            let pairs = map.iter().enumerate().filter(|(i, _)| other.seen[*i] != 0);
+            self.combine_codes(dict, pairs.map(|(i, &group)| (group, other.words[i] as u32)));
+            return;
+        }
+        for (i, &group) in map.iter().enumerate() {
+            let group = group as usize;
+            if other.seen[i] != 0 {
+                self.seen[group] = 1;
+                if self.class == Class::Wide {
+                    self.wides[group] = self.wides[group].min(other.wides[i]);
+                } else {
+                    self.words[group] = self.words[group].min(other.words[i]);
+                }
+            }
+        }
+    }
+
+    /// The value of a group; null if it saw none.
+    pub fn value(&self, group: usize) -> Value {
+        if self.seen[group] == 0 {
+            return Value::Null;
+        }
+        let flip = |w: u64| if self.largest { !w } else { w };
+        match self.class {
+            Class::Bool => Value::Bool(flip(self.words[group]) != 0),
+            Class::Int => Value::Int(word_int(flip(self.words[group]))),
+            Class::Float => Value::Float(word_float(flip(self.words[group]))),
+            Class::Wide => {
+                let word = self.wides[group];
+                Value::Wide(word_wide(if self.largest { !word } else { word }))
+            }
+            Class::Str => match &self.dict {
+                Some(dict) => Value::Str(dict.read().get(self.words[group] as u32).into()),
+                None => Value::Null,
+            },
+        }
+    }
+
+    /// For class Str: the codes of `groups` (any code under a null), which of them are there, and their dictionary.
+    pub fn codes(&self) -> (impl Iterator<Item = (u32, bool)>, Option<&Arc<Dictionary>>) {
+        let codes = self.words.iter().zip(&self.seen).map(|(&w, &s)| (if s != 0 { w as u32 } else { 0 }, s != 0));
+        (codes, self.dict.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(class: Class, largest: bool, arg: Arg<'_>, rows: usize) -> Value {
+        let mut state = Extreme::new(class, largest);
+        state.resize(1);
+        state.update(&vec![0; rows], arg);
+        state.value(0)
+    }
+
+    #[test]
+    fn floats_use_the_total_order() {
+        let v = [0.0, -0.0, 1.5];
+        let arg = Arg { values: Slice::Float(&v), valid: None };
+        let Value::Float(min) = of(Class::Float, false, arg, 3) else { panic!() };
+        assert_eq!(min.to_bits(), (-0.0f64).to_bits());
+        let v = [f64::INFINITY, f64::NAN, 1.0];
+        let arg = Arg { values: Slice::Float(&v), valid: None };
+        assert_eq!(of(Class::Float, false, arg, 3), Value::Float(1.0));
+        assert!(matches!(of(Class::Float, true, arg, 3), Value::Float(x) if x.is_nan()));
+        assert_eq!(of(Class::Float, true, Arg { valid: Some(&[1, 0, 1]), ..arg }, 3), Value::Float(f64::INFINITY));
+    }
+
+    #[test]
+    fn extremes_of_each_class_and_of_nothing() {
+        let arg = Arg { values: Slice::Int(&[i64::MIN, i64::MAX]), valid: None };
+        assert_eq!(of(Class::Int, false, arg, 2), Value::Int(i64::MIN));
+        assert_eq!(of(Class::Int, true, arg, 2), Value::Int(i64::MAX));
+        assert_eq!(of(Class::Int, true, Arg { valid: Some(&[0, 0]), ..arg }, 2), Value::Null);
+        let arg = Arg { values: Slice::Wide(&[i128::MIN, -1, i128::MAX]), valid: None };
+        assert_eq!(of(Class::Wide, false, arg, 3), Value::Wide(i128::MIN));
+        assert_eq!(of(Class::Wide, true, arg, 3), Value::Wide(i128::MAX));
+        let arg = Arg { values: Slice::Bool(&[1, 0]), valid: None };
+        assert_eq!(of(Class::Bool, false, arg, 2), Value::Bool(false));
+        let dict = Dictionary::new();
+        let codes = dict.intern_all(["b", "é", "a", ""]).unwrap();
+        let arg = Arg { values: Slice::Str(&codes, &dict), valid: Some(&[1, 1, 1, 0]) };
+        assert_eq!(of(Class::Str, false, arg, 4), Value::Str("a".into()));
+        assert_eq!(of(Class::Str, true, arg, 4), Value::Str("é".into()));
+    }
+
+    #[test]
+    fn merging_maps_groups() {
+        let mut a = Extreme::new(Class::Int, true);
+        a.resize(2);
+        a.update(&[0, 1], Arg { values: Slice::Int(&[1, 2]), valid: None });
+        let mut b = Extreme::new(Class::Int, true);
+        b.resize(3);
+        b.update(&[0, 1], Arg { values: Slice::Int(&[5, -7]), valid: None });
+        a.merge(&b, &[1, 0, 1]);
+        assert_eq!((a.value(0), a.value(1)), (Value::Int(1), Value::Int(5)));
+    }
+}

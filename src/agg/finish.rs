@@ -1,0 +1,338 @@
+//! From states to result columns.
+
+use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
+
+use super::exact::{self, Dyadic, Exact};
+use super::{Function, Moment, State};
+use crate::column::{Column, ColumnData, Dictionary, Type, Value};
+use crate::{Error, Result};
+
+/// A finished aggregate: one value a group, or one list a group.
+#[derive(Debug, Clone)]
+pub enum Finished {
+    /// A column with a row for each group.
+    Scalar(Column),
+    /// Lists: those of group `i` are rows `ends[i - 1]..ends[i]` of `items`.
+    List {
+        /// The items of all lists.
+        items: Column,
+        /// Where each group's items end.
+        ends: Vec<u32>,
+    },
+}
+
+impl Function {
+    /// Finishes `groups` groups. `states` are those of [`Function::states`], in that order; `arg` and `result` are the types
+    /// of the (first) argument and of the result.
+    ///
+    /// # Errors
+    /// An integer or decimal sum that does not fit its type is an [`Error::Overflow`] whose column is `name` and whose
+    /// key is what `key` prints for the group.
+    pub fn finish(
+        &self,
+        states: &mut [&mut State],
+        groups: usize,
+        arg: &Type,
+        result: &Type,
+        name: &str,
+        key: &dyn Fn(usize) -> String,
+    ) -> Result<Finished> {
+        let scale = i32::from(arg.scale());
+        let scalar = |values: Vec<Value>| Column::from_values(result, &values, None).map(Finished::Scalar);
+        let floats = |value: &dyn Fn(usize) -> Option<f64>| {
+            let mut valid = BooleanBufferBuilder::new(groups);
+            let values: Vec<f64> = (0..groups)
+                .map(|group| {
+                    let value = value(group);
+                    valid.append(value.is_some());
+                    value.unwrap_or(0.0)
+                })
+                .collect();
+            let nulls = Some(NullBuffer::new(valid.finish())).filter(|n| n.null_count() > 0);
+            Ok(Finished::Scalar(Column { ty: Type::Float64, data: ColumnData::F64(values.into()), nulls }))
+        };
+        match (self, states) {
+            (Function::CountRows | Function::Count, [State::Count(counts)]) => {
+                let values: Vec<i64> = counts[..groups].iter().map(|&n| n as i64).collect();
+                Ok(Finished::Scalar(Column { ty: Type::Int64, data: ColumnData::I64(values.into()), nulls: None }))
+            }
+            (Function::Sum, [State::Count(counts), State::FloatSum(sums)]) => {
+                floats(&|group| (counts[group] > 0).then(|| sums.value(group)))
+            }
+            (Function::Sum, [State::Count(counts), State::IntSum(sums)]) => {
+                let value = |group: usize| {
+                    if counts[group] == 0 {
+                        return Ok(Value::Null);
+                    }
+                    fit(sums.value_i128(group), result).map_err(|message| Error::Overflow {
+                        column: name.to_owned(),
+                        key: key(group),
+                        message,
+                        help: Some(match result {
+                            Type::Decimal { .. } => "cast the argument to float64".into(),
+                            _ => "cast the argument to decimal(38,0) or float64".into(),
+                        }),
+                    })
+                };
+                scalar((0..groups).map(value).collect::<Result<_>>()?)
+            }
+            (Function::Mean, [State::Count(counts), State::FloatSum(sums)]) => {
+                floats(&|group| exact::mean(&sums.exact(group), counts[group], 0))
+            }
+            (Function::Mean, [State::Count(counts), State::IntSum(sums)]) => {
+                floats(&|group| exact::mean(&sums.exact(group), counts[group], scale))
+            }
+            (Function::Min | Function::Max, [State::Extreme(extreme)]) => match extreme.codes() {
+                (codes, Some(dict)) => {
+                    let (codes, valid): (Vec<u32>, Vec<bool>) = codes.take(groups).unzip();
+                    let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
+                    let data = ColumnData::Str { codes: codes.into(), dict: std::sync::Arc::clone(dict) };
+                    Ok(Finished::Scalar(Column { ty: Type::Str, data, nulls }))
+                }
+                (_, None) => scalar((0..groups).map(|group| extreme.value(group)).collect()),
+            },
+            (Function::Moment(moment), [State::Count(counts), sums @ ..]) => {
+                floats(&|group| moment.value(counts[group], sums, group, scale))
+            }
+            (Function::CountDistinct, [State::Bag(bag)]) => {
+                bag.tidy();
+                let mut values = vec![0i64; groups];
+                bag.for_each_group(|group, items| {
+                    // Equal neighbours are one value that came too often for one entry.
+                    let mut last: Option<Value> = None;
+                    for (value, _) in items {
+                        if last.as_ref().is_none_or(|l| !same(l, &value)) {
+                            values[group] += 1;
+                            last = Some(value);
+                        }
+                    }
+                });
+                Ok(Finished::Scalar(Column { ty: Type::Int64, data: ColumnData::I64(values.into()), nulls: None }))
+            }
+            (Function::Quantile(p), [State::Bag(bag)]) => {
+                bag.tidy();
+                let mut values = Vec::with_capacity(groups);
+                bag.for_each_group(|_, items| values.push(quantile(&items.collect::<Vec<_>>(), *p, scale)));
+                floats(&|group| values[group])
+            }
+            (Function::TopK(k) | Function::BottomK(k), [State::Bag(bag)]) => {
+                bag.tidy();
+                let largest = matches!(self, Function::TopK(_));
+                let (mut items, mut ends) = (Vec::new(), Vec::with_capacity(groups));
+                bag.for_each_group(|_, values| {
+                    let values: Vec<(Value, u64)> = values.collect();
+                    let mut left = u64::from(*k);
+                    let mut push = |(value, times): &(Value, u64)| {
+                        let times = left.min(*times);
+                        left -= times;
+                        (0..times).for_each(|_| items.push(value.clone()));
+                    };
+                    if largest {
+                        values.iter().rev().for_each(&mut push)
+                    } else {
+                        values.iter().for_each(&mut push)
+                    }
+                    ends.push(items.len() as u32);
+                });
+                let item = match result {
+                    Type::List(item) => item,
+                    other => other,
+                };
+                Ok(Finished::List { items: Column::from_values(item, &items, None)?, ends })
+            }
+            _ => Err(Error::internal(format!("{name} has states of another function"))),
+        }
+    }
+}
+
+/// Equality of two values of one bag (floats by bits: a bag holds one NaN and one zero).
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        _ => a == b,
+    }
+}
+
+/// An exact integer sum as a value of type `ty`.
+fn fit(sum: Option<i128>, ty: &Type) -> Result<Value, String> {
+    let beyond = || match sum {
+        Some(sum) => format!("the exact sum {} does not fit {ty}", Value::Wide(sum).text(ty)),
+        None => format!("the exact sum does not fit {ty}"),
+    };
+    let sum = sum.ok_or_else(beyond)?;
+    match ty {
+        Type::Decimal { .. } => {
+            if sum.unsigned_abs() < 10u128.pow(38) {
+                Ok(Value::Wide(sum))
+            } else {
+                Err(beyond())
+            }
+        }
+        Type::UInt64 => u64::try_from(sum).map(|v| Value::Wide(v.into())).map_err(|_| beyond()),
+        _ => i64::try_from(sum).map(Value::Int).map_err(|_| beyond()),
+    }
+}
+
+impl Moment {
+    fn value(self, n: u64, sums: &[&mut State], group: usize, scale: i32) -> Option<f64> {
+        let of = |i: usize| match &*sums[i] {
+            State::FloatSum(s) => s.exact(group),
+            State::IntSum(s) => s.exact(group),
+            State::FloatProduct(s) => s.exact(group),
+            State::IntProduct(s) => s.exact(group),
+            _ => Exact::from_f64(f64::NAN),
+        };
+        match self {
+            Moment::VarPop => exact::var_pop(&of(0), &of(1), n, scale),
+            Moment::VarSamp => exact::var_samp(&of(0), &of(1), n, scale),
+            Moment::StddevPop => exact::stddev_pop(&of(0), &of(1), n, scale),
+            Moment::StddevSamp => exact::stddev_samp(&of(0), &of(1), n, scale),
+            Moment::CovarPop => exact::covar_pop(&of(0), &of(1), &of(2), n, scale, scale),
+            Moment::CovarSamp => exact::covar_samp(&of(0), &of(1), &of(2), n, scale, scale),
+            Moment::Corr => exact::corr(&of(0), &of(1), &of(3), &of(4), &of(2), n),
+        }
+    }
+}
+
+/// The p-quantile by linear interpolation at position (n − 1)·p (type 7 of Hyndman & Fan 1996), computed exactly and
+/// rounded once. `values` ascend. NaN is the largest value; a quantile that touches one, or that lies between −∞ and
+/// +∞, is NaN.
+fn quantile(values: &[(Value, u64)], p: f64, scale: i32) -> Option<f64> {
+    let n: u64 = values.iter().map(|(_, times)| times).sum();
+    if n == 0 {
+        return None;
+    }
+    // The position as an exact dyadic: whole · 2^e, split into index and fraction.
+    let position = Exact::from_f64(p).finite()?.mantissa() * (n - 1);
+    let shift = -Exact::from_f64(p).finite()?.exponent();
+    let one = num_bigint::BigInt::from(1) << shift.max(0) as usize;
+    let position = if shift < 0 { position << (-shift) as usize } else { position };
+    let (index, fraction) = num_integer::Integer::div_rem(&position, &one);
+    let index = u64::try_from(&index).ok()?.min(n - 1);
+    let at = |index: u64| {
+        let mut before = 0;
+        values.iter().find(|(_, times)| {
+            before += times;
+            index < before
+        })
+    };
+    let exact = |value: &Value| match value {
+        Value::Int(v) => Exact::Finite(Dyadic::from_i128((*v).into(), 0)),
+        Value::Wide(v) => Exact::Finite(Dyadic::from_i128(*v, 0)),
+        Value::Float(v) => Exact::from_f64(*v),
+        _ => Exact::from_f64(f64::NAN),
+    };
+    let low = exact(&at(index)?.0);
+    let whole = fraction == num_bigint::BigInt::ZERO;
+    let high = if whole { low.clone() } else { exact(&at(index + 1)?.0) };
+    match (low.finite(), high.finite()) {
+        (Some(low), Some(high)) => {
+            // low·(one − fraction) + high·fraction over one, all over 10^scale.
+            let exponent = low.exponent().min(high.exponent());
+            let raise = |d: &Dyadic| d.mantissa() << (d.exponent() - exponent) as usize;
+            let sum = raise(low) * (&one - &fraction) + raise(high) * fraction;
+            let ten = num_bigint::BigUint::from(10u32).pow(scale as u32);
+            Some(exact::round_ratio(&sum, &ten, exponent - shift.max(0)))
+        }
+        _ if whole => Some(low.to_f64()),
+        _ => {
+            let (low, high) = (low.to_f64(), high.to_f64());
+            Some(if low.is_nan() || high.is_nan() || low == -high {
+                f64::NAN
+            } else if low.is_infinite() {
+                low
+            } else {
+                high
+            })
+        }
+    }
+}
+
+/// The text of a group's key, for messages.
+pub fn key_text(columns: &[Column], group: usize) -> String {
+    if columns.is_empty() {
+        return "(all rows)".into();
+    }
+    let texts: Vec<String> = columns
+        .iter()
+        .map(|column| match column.value(group) {
+            Value::Null => "null".into(),
+            value => value.text(&column.ty),
+        })
+        .collect();
+    format!("({})", texts.join(", "))
+}
+
+/// The key words of groups as a column of type `ty`.
+pub fn key_column(key: &super::super::column::KeyColumn, ty: &Type, groups: &[u32]) -> Result<Column> {
+    use crate::column::Class;
+    use crate::column::key::{word_float, word_int, word_wide};
+    let nulls = key
+        .valid
+        .as_ref()
+        .map(|valid| groups.iter().map(|&g| valid[g as usize] != 0).collect::<NullBuffer>())
+        .filter(|n| n.null_count() > 0);
+    let word = |group: &u32| key.lo[*group as usize];
+    let valid = |group: &u32| key.is_valid(*group as usize);
+    let data = match (key.class, ty) {
+        (Class::Str, _) => {
+            let dict = key.dict.clone().unwrap_or_else(Dictionary::new);
+            ColumnData::Str { codes: groups.iter().map(|g| word(g) as u32).collect(), dict }
+        }
+        (Class::Int, Type::Int64 | Type::Timestamp(_)) => {
+            ColumnData::I64(groups.iter().map(|g| if valid(g) { word_int(word(g)) } else { 0 }).collect())
+        }
+        (Class::Float, Type::Float64) => {
+            ColumnData::F64(groups.iter().map(|g| if valid(g) { word_float(word(g)) } else { 0.0 }).collect())
+        }
+        (class, ty) => {
+            let value = |group: &u32| match class {
+                _ if !valid(group) => Value::Null,
+                Class::Bool => Value::Bool(word(group) != 0),
+                Class::Int => Value::Int(word_int(word(group))),
+                Class::Float => Value::Float(word_float(word(group))),
+                Class::Wide => {
+                    let word = u128::from(key.hi[*group as usize]) << 64 | u128::from(word(group));
+                    Value::Wide(word_wide(word))
+                }
+                Class::Str => Value::Null,
+            };
+            return Column::from_values(ty, &groups.iter().map(value).collect::<Vec<_>>(), None);
+        }
+    };
+    Ok(Column { ty: ty.clone(), data, nulls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn q(values: &[f64], p: f64) -> Option<f64> {
+        let mut values = values.to_vec();
+        values.sort_by(f64::total_cmp);
+        quantile(&values.iter().map(|&v| (Value::Float(v), 1)).collect::<Vec<_>>(), p, 0)
+    }
+
+    #[test]
+    fn quantiles_interpolate_exactly() {
+        assert_eq!(q(&[], 0.5), None);
+        assert_eq!(q(&[3.0], 0.9), Some(3.0));
+        assert_eq!(q(&[1.0, 2.0], 0.5), Some(1.5));
+        assert_eq!(q(&[1.0, 2.0, 4.0], 0.25), Some(1.5));
+        assert_eq!(q(&[1.0, 2.0, 4.0], 0.0), Some(1.0));
+        assert_eq!(q(&[1.0, 2.0, 4.0], 1.0), Some(4.0));
+        // The sum of the two middles overflows binary64, their exact mean does not.
+        assert_eq!(q(&[f64::MAX, f64::MAX], 0.5), Some(f64::MAX));
+        assert_eq!(q(&[5e-324, 5e-324], 0.5), Some(5e-324));
+        assert_eq!(q(&[-f64::MAX, f64::MAX], 0.5), Some(0.0));
+        // 0.1 is not a tenth: the position is 10 · 0.1000000000000000055….
+        let tens: Vec<f64> = (0..=10).map(f64::from).collect();
+        assert_eq!(q(&tens, 0.1), Some(1.0));
+        assert!(q(&[1.0, f64::NAN], 0.5).unwrap().is_nan());
+        assert_eq!(q(&[1.0, f64::NAN], 0.0), Some(1.0));
+        assert!(q(&[f64::NEG_INFINITY, f64::INFINITY], 0.5).unwrap().is_nan());
+        assert_eq!(q(&[1.0, f64::INFINITY], 0.5), Some(f64::INFINITY));
+        assert_eq!(quantile(&[(Value::Wide(10), 1), (Value::Wide(15), 1)], 0.5, 1), Some(1.25));
+        assert_eq!(quantile(&[(Value::Int(1), 3), (Value::Int(9), 1)], 0.5, 0), Some(1.0));
+    }
+}

@@ -1,0 +1,169 @@
+//! The keystone: distinct keys and their states, as columns. Chunks, threads, devices, spill runs and micro-batches all
+//! give a [`Partial`], and one merge serves them all.
+
+use super::{GroupTable, State, StateSpec};
+use crate::column::KeyColumn;
+
+/// Distinct keys and one state for each of them and each [`StateSpec`].
+#[derive(Debug, Clone)]
+pub struct Partial {
+    /// Distinct keys.
+    pub groups: usize,
+    /// The keys; none for a job without `--by`, which has one group or none.
+    pub keys: Vec<KeyColumn>,
+    /// The states, in the order of the stage's specs.
+    pub states: Vec<State>,
+}
+
+/// Merges partials, and takes rows in directly.
+///
+/// Merging is associative and commutative, and an empty partial is its identity, up to the order of groups: what is read
+/// from a merged partial depends only on the multiset of rows behind it.
+#[derive(Debug, Clone)]
+pub struct Merger {
+    table: GroupTable,
+    states: Vec<State>,
+    ids: Vec<u32>,
+}
+
+impl Merger {
+    /// Nothing yet; `keys` give the shape of the key columns.
+    pub fn new(keys: &[KeyColumn], specs: &[StateSpec]) -> Self {
+        let states = specs.iter().map(|s| State::new(s.kind)).collect();
+        Merger { table: GroupTable::new(keys), states, ids: Vec::new() }
+    }
+
+    /// Numbers the groups of `rows` keys, making new ones; the numbers are for [`Merger::states`].
+    pub fn intern(&mut self, rows: usize, keys: &[KeyColumn]) -> (&[u32], &mut [State]) {
+        self.table.intern(rows, keys, &mut self.ids);
+        for state in &mut self.states {
+            state.resize(self.table.len());
+        }
+        (&self.ids, &mut self.states)
+    }
+
+    /// Merges a partial in.
+    pub fn push(&mut self, partial: &Partial) {
+        let (ids, states) = self.intern(partial.groups, &partial.keys);
+        for (state, from) in states.iter_mut().zip(&partial.states) {
+            state.merge(from, ids);
+        }
+    }
+
+    /// Distinct keys so far.
+    pub fn groups(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.table.heap_bytes() + self.states.iter().map(State::heap_bytes).sum::<usize>()
+    }
+
+    /// All of it as one partial.
+    pub fn finish(self) -> Partial {
+        Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Arg, Keep, Slice, StateKind};
+    use super::*;
+    use crate::column::key::int_word;
+    use crate::column::{Class, Value};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn specs() -> Vec<StateSpec> {
+        [
+            (StateKind::Rows, vec![]),
+            (StateKind::Count, vec![0]),
+            (StateKind::Sum(Class::Float), vec![0]),
+            (StateKind::Product(Class::Float), vec![0, 0]),
+            (StateKind::Min(Class::Float), vec![0]),
+            (StateKind::Bag(Class::Float, Keep::Largest(2)), vec![0]),
+            (StateKind::Sum(Class::Int), vec![1]),
+        ]
+        .map(|(kind, args)| StateSpec { kind, args })
+        .to_vec()
+    }
+
+    type Row = (Option<i64>, f64, bool, i64);
+
+    fn of(rows: &[Row]) -> Partial {
+        let mut key = KeyColumn::new(Class::Int, None);
+        key.lo = rows.iter().map(|r| r.0.map_or(0, int_word)).collect();
+        key.valid = Some(rows.iter().map(|r| u8::from(r.0.is_some())).collect());
+        let mut merger = Merger::new(std::slice::from_ref(&key), &specs());
+        let (ids, states) = merger.intern(rows.len(), &[key]);
+        let floats: Vec<f64> = rows.iter().map(|r| r.1).collect();
+        let valid: Vec<u8> = rows.iter().map(|r| u8::from(r.2)).collect();
+        let ints: Vec<i64> = rows.iter().map(|r| r.3).collect();
+        let args = [
+            Arg { values: Slice::Float(&floats), valid: Some(&valid) },
+            Arg { values: Slice::Int(&ints), valid: None },
+        ];
+        for (state, spec) in states.iter_mut().zip(specs()) {
+            let args: Vec<Arg> = spec.args.iter().map(|&i| args[i]).collect();
+            state.update(ids, &args);
+        }
+        merger.finish()
+    }
+
+    /// Everything that can be read, by key.
+    fn read(partial: Partial) -> BTreeMap<(bool, u64), Vec<String>> {
+        let Partial { groups, keys, mut states } = partial;
+        let mut out = BTreeMap::new();
+        for group in 0..groups {
+            let texts = states
+                .iter_mut()
+                .map(|state| match state {
+                    State::Count(n) => n[group].to_string(),
+                    State::FloatSum(s) => format!("{:x}", s.value(group).to_bits()),
+                    State::FloatProduct(s) => format!("{:x}", s.value(group).to_bits()),
+                    State::IntSum(s) => format!("{:?}", s.value_i128(group)),
+                    State::Extreme(e) => format!("{:?}", e.value(group)),
+                    State::Bag(bag) => {
+                        bag.tidy();
+                        let mut values: Vec<(Value, u64)> = Vec::new();
+                        bag.for_each_group(|g, v| {
+                            if g == group {
+                                values = v.collect()
+                            }
+                        });
+                        format!("{values:?}")
+                    }
+                    State::IntProduct(_) => String::new(),
+                })
+                .collect();
+            out.insert((keys[0].is_valid(group), keys[0].lo[group]), texts);
+        }
+        out
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<Row>> {
+        let float = prop_oneof![Just(1e300), Just(-1e300), Just(1e-300), Just(f64::NAN), Just(-0.0), any::<f64>()];
+        let key = prop_oneof![4 => (0..3i64).prop_map(Some), 1 => Just(None)];
+        prop::collection::vec((key, float, any::<bool>(), any::<i64>()), 0..20)
+    }
+
+    fn merged(parts: &[&Partial]) -> Partial {
+        let mut merger = Merger::new(&parts[0].keys, &specs());
+        parts.iter().for_each(|p| merger.push(p));
+        merger.finish()
+    }
+
+    proptest! {
+        #[test]
+        fn merging_obeys_its_laws(a in rows(), b in rows(), c in rows()) {
+            let (pa, pb, pc) = (of(&a), of(&b), of(&c));
+            let whole = read(of(&[a, b, c].concat()));
+            prop_assert_eq!(&read(merged(&[&pa, &pb, &pc])), &whole); // merge ∘ split = id
+            prop_assert_eq!(&read(merged(&[&pc, &pa, &pb])), &whole); // commutative
+            prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
+            let empty = of(&[]);
+            prop_assert_eq!(read(merged(&[&empty, &pa, &empty])), read(pa)); // identity
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A state column: one mergeable state for each of many groups.
+
+use super::exact::{IntProductColumn, IntSumColumn, ProductColumn, SumColumn};
+use super::{Arg, Bag, Extreme, Slice, StateKind};
+use crate::column::Class;
+
+/// The states of all groups for one [`StateKind`].
+///
+/// Laws, for any rows and any way to cut them: a fresh state is the identity of [`State::merge`]; merging is associative
+/// and commutative; updating with rows equals merging the states of their parts. What can be read from a state is a
+/// function of the multiset of rows it has taken in.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// Rows, or rows with a value.
+    Count(Vec<u64>),
+    /// Σx of integers and decimals.
+    IntSum(IntSumColumn),
+    /// Σx of floats.
+    FloatSum(SumColumn),
+    /// Σxy of integers and decimals.
+    IntProduct(IntProductColumn),
+    /// Σxy of floats.
+    FloatProduct(ProductColumn),
+    /// min and max.
+    Extreme(Extreme),
+    /// The values themselves.
+    Bag(Bag),
+}
+
+impl State {
+    /// No groups. A sum of bools or strings does not exist; asking for one gives a count.
+    pub fn new(kind: StateKind) -> Self {
+        match kind {
+            StateKind::Rows | StateKind::Count => State::Count(Vec::new()),
+            StateKind::Sum(Class::Float) => State::FloatSum(SumColumn::new(0)),
+            StateKind::Sum(_) => State::IntSum(IntSumColumn::new(0)),
+            StateKind::Product(Class::Float) => State::FloatProduct(ProductColumn::new(0)),
+            StateKind::Product(_) => State::IntProduct(IntProductColumn::new(0)),
+            StateKind::Min(class) => State::Extreme(Extreme::new(class, false)),
+            StateKind::Max(class) => State::Extreme(Extreme::new(class, true)),
+            StateKind::Bag(class, keep) => State::Bag(Bag::new(class, keep)),
+        }
+    }
+
+    /// Makes room for `groups` groups; new ones have seen nothing.
+    pub fn resize(&mut self, groups: usize) {
+        match self {
+            State::Count(counts) => counts.resize(groups, 0),
+            State::IntSum(sums) => sums.resize(groups),
+            State::FloatSum(sums) => sums.resize(groups),
+            State::IntProduct(sums) => sums.resize(groups),
+            State::FloatProduct(sums) => sums.resize(groups),
+            State::Extreme(extreme) => extreme.resize(groups),
+            State::Bag(bag) => bag.resize(groups),
+        }
+    }
+
+    /// Takes rows in; row `i` belongs to group `groups[i]`. `args` are those of the [`super::StateSpec`].
+    pub fn update(&mut self, groups: &[u32], args: &[Arg<'_>]) {
+        match (self, args) {
+            (State::Count(counts), []) => groups.iter().for_each(|&g| counts[g as usize] += 1),
+            (State::Count(counts), [arg]) => match arg.valid {
+                None => groups.iter().for_each(|&g| counts[g as usize] += 1),
+                Some(valid) => groups.iter().zip(valid).for_each(|(&g, &ok)| counts[g as usize] += u64::from(ok)),
+            },
+            (State::FloatSum(sums), [arg]) => {
+                if let Slice::Float(xs) = arg.values {
+                    match arg.valid {
+                        None => sums.add_all(groups, xs),
+                        Some(valid) => sums.add_valid(groups, xs, |i| valid[i] != 0),
+                    }
+                }
+            }
+            (State::IntSum(sums), [arg]) => match (arg.values, arg.valid) {
+                (Slice::Int(xs), None) => sums.add_all(groups, xs),
+                (Slice::Int(xs), Some(valid)) => sums.add_valid(groups, xs, |i| valid[i] != 0),
+                (Slice::Wide(xs), None) => sums.add_all_i128(groups, xs),
+                (Slice::Wide(xs), Some(_)) => {
+                    for (i, &group) in groups.iter().enumerate().filter(|(i, _)| arg.is_valid(*i)) {
+                        sums.add(group as usize, xs[i]);
+                    }
+                }
+                _ => debug_assert!(false, "sums are of numbers"),
+            },
+            (State::FloatProduct(sums), [x, y]) => {
+                if let (Slice::Float(xs), Slice::Float(ys)) = (x.values, y.values) {
+                    match (x.valid, y.valid) {
+                        (None, None) => sums.add_all(groups, xs, ys),
+                        _ => sums.add_valid(groups, xs, ys, |i| x.is_valid(i) && y.is_valid(i)),
+                    }
+                }
+            }
+            (State::IntProduct(sums), [x, y]) => match (x.values, y.values, x.valid, y.valid) {
+                (Slice::Int(xs), Slice::Int(ys), None, None) => sums.add_all(groups, xs, ys),
+                (Slice::Wide(xs), Slice::Wide(ys), None, None) => sums.add_all_i128(groups, xs, ys),
+                (xs, ys, _, _) => {
+                    for (i, &group) in groups.iter().enumerate() {
+                        if x.is_valid(i) && y.is_valid(i) {
+                            sums.add(group as usize, integer(xs, i), integer(ys, i));
+                        }
+                    }
+                }
+            },
+            (State::Extreme(extreme), [arg]) => extreme.update(groups, *arg),
+            (State::Bag(bag), [arg]) => bag.update(groups, *arg),
+            _ => debug_assert!(false, "a state is fed as its spec says"),
+        }
+    }
+
+    /// Merges `other`, whose group `i` is group `map[i]` here.
+    pub fn merge(&mut self, other: &State, map: &[u32]) {
+        match (self, other) {
+            (State::Count(counts), State::Count(from)) => {
+                map.iter().zip(from).for_each(|(&g, n)| counts[g as usize] += n);
+            }
+            (State::IntSum(sums), State::IntSum(from)) => sums.merge_from(from, map),
+            (State::FloatSum(sums), State::FloatSum(from)) => sums.merge_from(from, map),
+            (State::IntProduct(sums), State::IntProduct(from)) => sums.merge_from(from, map),
+            (State::FloatProduct(sums), State::FloatProduct(from)) => sums.merge_from(from, map),
+            (State::Extreme(extreme), State::Extreme(from)) => extreme.merge(from, map),
+            (State::Bag(bag), State::Bag(from)) => bag.merge(from, map),
+            _ => debug_assert!(false, "only states of one kind are merged"),
+        }
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            State::Count(counts) => counts.capacity() * 8,
+            State::IntSum(sums) => sums.heap_bytes(),
+            State::FloatSum(sums) => sums.heap_bytes(),
+            State::IntProduct(sums) => sums.heap_bytes(),
+            State::FloatProduct(sums) => sums.heap_bytes(),
+            State::Extreme(extreme) => extreme.heap_bytes(),
+            State::Bag(bag) => bag.heap_bytes(),
+        }
+    }
+}
+
+fn integer(values: Slice<'_>, row: usize) -> i128 {
+    match values {
+        Slice::Int(v) => v[row].into(),
+        Slice::Wide(v) => v[row],
+        _ => 0,
+    }
+}

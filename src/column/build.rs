@@ -1,0 +1,192 @@
+//! Columns from single values: results, literals, tests.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, StringArray, types as arrow,
+};
+use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+
+use super::{Column, ColumnData, Dictionary, Type, Unit, Value};
+use crate::{Error, Result};
+
+impl Column {
+    /// A column of type `ty` from values of its class. Strings are interned into `dict`.
+    ///
+    /// # Errors
+    /// A value of another class, a list, or an integer outside its type is an internal error.
+    pub fn from_values(ty: &Type, values: &[Value], dict: Option<&Arc<Dictionary>>) -> Result<Column> {
+        let wrong = |v: &Value| Error::internal(format!("{v:?} in a column of {ty}"));
+        let valid: Vec<bool> = values.iter().map(|v| !v.is_null()).collect();
+        let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
+        let int = |v: &Value| match v {
+            Value::Null => Ok(0),
+            Value::Int(i) => Ok(*i),
+            v => Err(wrong(v)),
+        };
+        let wide = |v: &Value| match v {
+            Value::Null => Ok(0),
+            Value::Wide(i) => Ok(*i),
+            v => Err(wrong(v)),
+        };
+        macro_rules! ints {
+            ($arm:ident, $to:ty) => {{
+                let cast = |v| int(v).and_then(|i| <$to>::try_from(i).map_err(|_| wrong(v)));
+                ColumnData::$arm(values.iter().map(cast).collect::<Result<ScalarBuffer<$to>>>()?)
+            }};
+        }
+        let data = match ty {
+            Type::Null | Type::Bool => {
+                let bit = |v: &Value| match v {
+                    Value::Null => Ok(false),
+                    Value::Bool(b) => Ok(*b),
+                    v => Err(wrong(v)),
+                };
+                ColumnData::Bool(BooleanBuffer::from(values.iter().map(bit).collect::<Result<Vec<bool>>>()?))
+            }
+            Type::Int8 => ints!(I8, i8),
+            Type::Int16 => ints!(I16, i16),
+            Type::Int32 | Type::Date => ints!(I32, i32),
+            Type::Int64 | Type::Timestamp(_) => ints!(I64, i64),
+            Type::UInt8 => ints!(U8, u8),
+            Type::UInt16 => ints!(U16, u16),
+            Type::UInt32 => ints!(U32, u32),
+            Type::UInt64 => {
+                let cast = |v| wide(v).and_then(|i| u64::try_from(i).map_err(|_| wrong(v)));
+                ColumnData::U64(values.iter().map(cast).collect::<Result<_>>()?)
+            }
+            Type::Decimal { .. } => ColumnData::I128(values.iter().map(wide).collect::<Result<_>>()?),
+            Type::Float32 | Type::Float64 => {
+                let float = |v: &Value| match v {
+                    Value::Null => Ok(0.0),
+                    Value::Float(f) => Ok(*f),
+                    v => Err(wrong(v)),
+                };
+                let floats = values.iter().map(float).collect::<Result<Vec<f64>>>()?;
+                match ty {
+                    Type::Float32 => ColumnData::F32(floats.iter().map(|&f| f as f32).collect()),
+                    _ => ColumnData::F64(floats.into()),
+                }
+            }
+            Type::Str => {
+                let dict = dict.map_or_else(Dictionary::new, Arc::clone);
+                let text = |v| match v {
+                    &Value::Null => Ok(""),
+                    Value::Str(s) => Ok(&**s),
+                    v => Err(wrong(v)),
+                };
+                let texts = values.iter().map(text).collect::<Result<Vec<&str>>>()?;
+                ColumnData::Str { codes: dict.intern_all(texts)?.into(), dict }
+            }
+            Type::List(_) => return Err(Error::internal("a list is no column")),
+        };
+        Ok(Column { ty: ty.clone(), data, nulls })
+    }
+
+    /// The Arrow array of this column; strings are written out.
+    ///
+    /// # Errors
+    /// A decimal out of its precision is an internal error.
+    pub fn to_arrow(&self) -> Result<ArrayRef> {
+        fn primitive<T: arrow_array::ArrowPrimitiveType>(
+            values: &ScalarBuffer<T::Native>,
+            nulls: Option<NullBuffer>,
+        ) -> ArrayRef {
+            Arc::new(PrimitiveArray::<T>::new(values.clone(), nulls))
+        }
+        let nulls = self.nulls.clone();
+        Ok(match (&self.data, &self.ty) {
+            (_, Type::Null) => Arc::new(NullArray::new(self.len())),
+            (ColumnData::Bool(v), _) => Arc::new(BooleanArray::new(v.clone(), nulls)),
+            (ColumnData::I8(v), _) => primitive::<arrow::Int8Type>(v, nulls),
+            (ColumnData::I16(v), _) => primitive::<arrow::Int16Type>(v, nulls),
+            (ColumnData::I32(v), Type::Date) => primitive::<arrow::Date32Type>(v, nulls),
+            (ColumnData::I32(v), _) => primitive::<arrow::Int32Type>(v, nulls),
+            (ColumnData::I64(v), Type::Timestamp(unit)) => match unit {
+                Unit::Second => primitive::<arrow::TimestampSecondType>(v, nulls),
+                Unit::Milli => primitive::<arrow::TimestampMillisecondType>(v, nulls),
+                Unit::Micro => primitive::<arrow::TimestampMicrosecondType>(v, nulls),
+                Unit::Nano => primitive::<arrow::TimestampNanosecondType>(v, nulls),
+            },
+            (ColumnData::I64(v), _) => primitive::<arrow::Int64Type>(v, nulls),
+            (ColumnData::U8(v), _) => primitive::<arrow::UInt8Type>(v, nulls),
+            (ColumnData::U16(v), _) => primitive::<arrow::UInt16Type>(v, nulls),
+            (ColumnData::U32(v), _) => primitive::<arrow::UInt32Type>(v, nulls),
+            (ColumnData::U64(v), _) => primitive::<arrow::UInt64Type>(v, nulls),
+            (ColumnData::F32(v), _) => primitive::<arrow::Float32Type>(v, nulls),
+            (ColumnData::F64(v), _) => primitive::<arrow::Float64Type>(v, nulls),
+            (ColumnData::I128(v), ty) => {
+                let array = Decimal128Array::new(v.clone(), nulls);
+                let (precision, scale) = match ty {
+                    Type::Decimal { precision, scale } => (*precision, *scale as i8),
+                    _ => (38, 0),
+                };
+                let array = array
+                    .with_precision_and_scale(precision, scale)
+                    .map_err(|e| Error::internal(format!("decimal column: {e}")))?;
+                Arc::new(array)
+            }
+            (ColumnData::Str { codes, dict }, _) => {
+                let strings = dict.read();
+                let text = |row: usize| (!self.is_null(row)).then(|| strings.get(codes[row]));
+                let array: StringArray = (0..codes.len()).map(text).collect();
+                debug_assert_eq!(array.len(), codes.len());
+                Arc::new(array)
+            }
+        })
+    }
+
+    /// The rows `rows`, in that order.
+    pub fn take(&self, rows: &[u32]) -> Column {
+        macro_rules! take {
+            ($($arm:ident),+) => {
+                match &self.data {
+                    $(ColumnData::$arm(v) => ColumnData::$arm(rows.iter().map(|&r| v[r as usize]).collect()),)+
+                    ColumnData::Bool(v) => {
+                        ColumnData::Bool(BooleanBuffer::from_iter(rows.iter().map(|&r| v.value(r as usize))))
+                    }
+                    ColumnData::Str { codes, dict } => ColumnData::Str {
+                        codes: rows.iter().map(|&r| codes[r as usize]).collect(),
+                        dict: Arc::clone(dict),
+                    },
+                }
+            };
+        }
+        let data = take!(I8, I16, I32, I64, U8, U16, U32, U64, F32, F64, I128);
+        let nulls = self.nulls.as_ref().map(|n| rows.iter().map(|&r| n.is_valid(r as usize)).collect::<NullBuffer>());
+        Column { ty: self.ty.clone(), data, nulls }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_go_in_and_come_out_in_any_order() {
+        let decimal = Type::Decimal { precision: 38, scale: 2 };
+        let cases: Vec<(Type, Vec<Value>)> = vec![
+            (Type::Bool, vec![Value::Bool(true), Value::Null, Value::Bool(false)]),
+            (Type::Int8, vec![Value::Int(-128), Value::Int(127), Value::Null]),
+            (Type::UInt64, vec![Value::Wide(u64::MAX.into()), Value::Null, Value::Wide(0)]),
+            (decimal, vec![Value::Wide(-5), Value::Wide(10i128.pow(37)), Value::Null]),
+            (Type::Float64, vec![Value::Float(-0.0), Value::Null, Value::Float(1e300)]),
+            (Type::Float32, vec![Value::Float(1.5), Value::Null, Value::Float(0.1f32.into())]),
+            (Type::Str, vec![Value::Str("b".into()), Value::Null, Value::Str("".into())]),
+            (Type::Date, vec![Value::Int(-1), Value::Null, Value::Int(20_000)]),
+            (Type::Timestamp(Unit::Nano), vec![Value::Int(i64::MIN), Value::Null, Value::Int(1)]),
+        ];
+        for (ty, values) in cases {
+            let column = Column::from_values(&ty, &values, None).unwrap();
+            let read: Vec<_> = (0..3).map(|row| column.value(row)).collect();
+            assert_eq!(read, values, "{ty}");
+            let taken = column.take(&[2, 0, 0]);
+            let read: Vec<_> = (0..3).map(|row| taken.value(row)).collect();
+            assert_eq!(read, [values[2].clone(), values[0].clone(), values[0].clone()], "{ty}");
+            let array = column.to_arrow().unwrap();
+            assert_eq!((array.len(), array.null_count(), array.data_type()), (3, 1, &ty.to_arrow()));
+        }
+        assert!(Column::from_values(&Type::Int8, &[Value::Int(128)], None).is_err());
+        assert!(Column::from_values(&Type::Int8, &[Value::Bool(true)], None).is_err());
+    }
+}
