@@ -35,7 +35,8 @@ pub fn describe(operation: &Operation, a: u128, b: u128, got: Out) -> String {
         Class::F | Class::FF | Class::Fk => format!(" ({:e}, {:e})", f(a), f(b)),
         _ => format!(" ({}, {})", a as i128, b as i128),
     };
-    format!("{}({a:#x}, {b:#x}){floats}: got {got:x?}, want {want:x?}", operation.name)
+    let twin = (operation.twin)(a, b);
+    format!("{}({a:#x}, {b:#x}){floats}: got {got:x?}, want {want:x?}, the twin gives {twin:x?}", operation.name)
 }
 
 /// Turns a twin's result into words.
