@@ -7,13 +7,23 @@
 //! ```
 //! Imports `column` and the error type only.
 
+mod bind;
+mod build;
+mod cast;
 mod display;
+mod functions;
 mod lut;
+mod numeric;
+mod parse;
 mod parse_value;
 mod program;
+mod row;
 mod text;
 mod tree;
 
+pub use bind::Binder;
+pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
 pub use program::{DateField, DatePeriod, InputColumn, Node, NodeId, Op, Origin, Program, Rounding, Split};
+pub use row::{Fault, eval};
 pub use text::{TextCall, TextFn};
 pub use tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call, case, col, lit, null};

@@ -59,6 +59,8 @@ pub struct Node {
     pub class: Class,
     /// Whether a row may be an error. If false, no evaluator needs to keep an error mask for it.
     pub can_fail: bool,
+    /// Whether the operation itself may fail, given the ranges of its arguments. If false, an evaluator need not check.
+    pub checks: bool,
     /// Whether a row may be null.
     pub nullable: bool,
     /// For class Int: every value (not null, not error) lies in this range, ends included. For others: anything.
@@ -252,10 +254,10 @@ pub enum Op {
     /// The argument, with null for an error.
     Try,
 
-    // Dates: Int, from a day number (any i64).
+    // Dates: Int, from a day number. It is a date's, which fits i32, or a timestamp's, at most 2^63 seconds: |days| < 2^47.
     /// A field of the date.
     DatePart(DateField),
-    /// The day number of the start of the period; an error if it is below i64 (never for a date that fits i32).
+    /// The day number of the start of the period. Never fails.
     DateTrunc(DatePeriod),
 
     // On the host only (see Node::is_host_only).

@@ -100,7 +100,7 @@ impl TextFn {
 }
 
 /// A function with those of its parameters that are constant.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TextCall {
     /// The function.
     pub function: TextFn,
@@ -110,11 +110,17 @@ pub struct TextCall {
     prepared: Prepared,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Prepared {
     Nothing,
     Pattern(Regex),
     Set(Arc<HashSet<Arc<str>>>),
+}
+
+impl std::fmt::Debug for TextCall {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}{:?}", self.function, self.params)
+    }
 }
 
 impl PartialEq for TextCall {
@@ -140,6 +146,16 @@ impl TextCall {
             _ => Prepared::Nothing,
         };
         Ok(TextCall { function, params, prepared })
+    }
+
+    /// Whether a call may give an error.
+    pub(crate) fn can_fail(&self) -> bool {
+        match &self.function {
+            TextFn::Parse(ty) => *ty != Type::Str,
+            TextFn::Like { .. } | TextFn::Regexp => !matches!(self.prepared, Prepared::Pattern(_)),
+            TextFn::Substr => self.params.get(2).is_some_and(|p| !matches!(p, Some(Value::Int(0..)))),
+            _ => false,
+        }
     }
 
     /// The result for the arguments that fill the open parameters, in order.
