@@ -3,6 +3,7 @@
 //! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
 
+mod cast;
 mod mmap;
 
 use std::sync::Arc;
