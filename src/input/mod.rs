@@ -3,6 +3,14 @@
 //! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
 
+mod cast;
+mod csv;
+mod files;
+mod mmap;
+
+pub use csv::{CsvOptions, CsvSource};
+pub use files::MultiSource;
+
 use std::sync::Arc;
 
 use crate::column::{Chunk, Dictionary, Schema, Type};
@@ -24,6 +32,12 @@ pub trait Source: Send + Sync {
 
     /// The same source with inferred column `column` read as `ty`; `None` if its types are not inferred.
     fn widened(&self, column: &str, ty: &Type) -> Option<Arc<dyn Source>>;
+
+    /// Whether the type of column `column` is a mere guess, because the sample it was inferred from held no value of it.
+    fn unseen(&self, column: usize) -> bool {
+        let _ = column;
+        false
+    }
 }
 
 /// What a scan is to deliver.

@@ -1,0 +1,381 @@
+//! Field texts become the values of one column, a batch of rows at a time.
+
+use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, ScalarBuffer};
+use hashbrown::HashTable;
+
+use super::parse;
+use crate::column::{Column, ColumnData, Dictionary, Type};
+use crate::{Error, Result};
+
+/// The texts that stand for null.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Nulls {
+    texts: Vec<Vec<u8>>,
+    /// Bit n: some text has n bytes (bit 63: 63 or more).
+    lengths: u64,
+}
+
+impl Nulls {
+    pub(super) fn new(texts: &[String]) -> Nulls {
+        let lengths = texts.iter().fold(0, |bits, t| bits | 1 << t.len().min(63));
+        Nulls { texts: texts.iter().map(|t| t.clone().into_bytes()).collect(), lengths }
+    }
+
+    #[inline]
+    pub(super) fn has(&self, text: &[u8]) -> bool {
+        self.lengths >> text.len().min(63) & 1 != 0 && self.texts.iter().any(|t| t == text)
+    }
+
+    /// Whether some text could also be read as a value.
+    fn any<T>(&self, parse: impl Fn(&[u8]) -> Option<T>) -> bool {
+        self.texts.iter().any(|t| parse(t).is_some())
+    }
+}
+
+/// Without the spaces and tabs around it: a number, date or truth value may be padded.
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// A column being read. `'d` is the life of the file's bytes, which strings borrow.
+pub(super) struct Builder<'d> {
+    ty: Type,
+    plain_bool: bool,
+    values: Values<'d>,
+    /// The rows that are null.
+    nulls: Vec<u32>,
+}
+
+enum Values<'d> {
+    Bool(Vec<bool>),
+    I8(Vec<i8>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    U8(Vec<u8>),
+    U16(Vec<u16>),
+    U32(Vec<u32>),
+    U64(Vec<u64>),
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    I128(Vec<i128>),
+    Str(Distinct<'d>),
+}
+
+impl<'d> Builder<'d> {
+    /// An empty column; an inferred bool knows only the spellings that inference does.
+    pub(super) fn new(ty: &Type, inferred: bool) -> Result<Builder<'d>> {
+        let values = match ty {
+            Type::Bool => Values::Bool(vec![]),
+            Type::Int8 => Values::I8(vec![]),
+            Type::Int16 => Values::I16(vec![]),
+            Type::Int32 | Type::Date => Values::I32(vec![]),
+            Type::Int64 | Type::Timestamp(_) => Values::I64(vec![]),
+            Type::UInt8 => Values::U8(vec![]),
+            Type::UInt16 => Values::U16(vec![]),
+            Type::UInt32 => Values::U32(vec![]),
+            Type::UInt64 => Values::U64(vec![]),
+            Type::Float32 => Values::F32(vec![]),
+            Type::Float64 => Values::F64(vec![]),
+            Type::Decimal { .. } => Values::I128(vec![]),
+            Type::Str => Values::Str(Distinct::default()),
+            Type::Null | Type::List(_) => return Err(Error::internal(format!("a CSV column cannot be read as {ty}"))),
+        };
+        Ok(Builder { ty: ty.clone(), plain_bool: inferred, values, nulls: vec![] })
+    }
+
+    /// Appends a value a text. Texts that are none are named to `bad` by their index; while it returns true, the rest is
+    /// read too (some value stands for the bad one).
+    pub(super) fn append(
+        &mut self,
+        texts: impl Iterator<Item = &'d [u8]>,
+        nulls: &Nulls,
+        bad: impl FnMut(usize) -> bool,
+    ) {
+        let out = Out { nulls: &mut self.nulls, known: nulls, bad };
+        match (&mut self.values, &self.ty) {
+            (Values::Bool(v), _) if self.plain_bool => out.all(v, texts, parse::plain_bool),
+            (Values::Bool(v), _) => out.all(v, texts, parse::bool),
+            (Values::I8(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::I16(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::I32(v), Type::Date) => out.all(v, texts, parse::date),
+            (Values::I32(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::I64(v), Type::Timestamp(unit)) => out.all(v, texts, |t| parse::timestamp(t, *unit)),
+            (Values::I64(v), _) => out.all(v, texts, parse::int),
+            (Values::U8(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::U16(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::U32(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
+            (Values::U64(v), _) => out.all(v, texts, |t| parse::wide(t)?.try_into().ok()),
+            (Values::F32(v), _) => out.all(v, texts, parse::float32),
+            (Values::F64(v), _) => out.all(v, texts, parse::float64),
+            (Values::I128(v), Type::Decimal { precision, scale }) => {
+                out.all(v, texts, |t| parse::decimal(t, *precision, *scale))
+            }
+            (Values::I128(v), _) => out.all(v, texts, parse::wide),
+            (Values::Str(v), _) => out.strings(v, texts),
+        }
+    }
+
+    /// Forgets all rows from `len` on.
+    pub(super) fn truncate(&mut self, len: usize) {
+        match &mut self.values {
+            Values::Bool(v) => v.truncate(len),
+            Values::I8(v) => v.truncate(len),
+            Values::I16(v) => v.truncate(len),
+            Values::I32(v) => v.truncate(len),
+            Values::I64(v) => v.truncate(len),
+            Values::U8(v) => v.truncate(len),
+            Values::U16(v) => v.truncate(len),
+            Values::U32(v) => v.truncate(len),
+            Values::U64(v) => v.truncate(len),
+            Values::F32(v) => v.truncate(len),
+            Values::F64(v) => v.truncate(len),
+            Values::I128(v) => v.truncate(len),
+            Values::Str(v) => v.codes.truncate(len),
+        }
+        let kept = self.nulls.partition_point(|&row| (row as usize) < len);
+        self.nulls.truncate(kept);
+    }
+
+    /// The finished column. Strings go into `dict`, all distinct ones of the chunk at once.
+    pub(super) fn finish(self, rows: usize, dict: Option<&Arc<Dictionary>>) -> Result<Column> {
+        let data = match self.values {
+            Values::Bool(v) => ColumnData::Bool(BooleanBuffer::from(v)),
+            Values::I8(v) => ColumnData::I8(v.into()),
+            Values::I16(v) => ColumnData::I16(v.into()),
+            Values::I32(v) => ColumnData::I32(v.into()),
+            Values::I64(v) => ColumnData::I64(v.into()),
+            Values::U8(v) => ColumnData::U8(v.into()),
+            Values::U16(v) => ColumnData::U16(v.into()),
+            Values::U32(v) => ColumnData::U32(v.into()),
+            Values::U64(v) => ColumnData::U64(v.into()),
+            Values::F32(v) => ColumnData::F32(v.into()),
+            Values::F64(v) => ColumnData::F64(v.into()),
+            Values::I128(v) => ColumnData::I128(v.into()),
+            Values::Str(v) => {
+                let dict = dict.ok_or_else(|| Error::internal("a string column was asked for without a dictionary"))?;
+                ColumnData::Str { codes: v.intern(dict)?, dict: Arc::clone(dict) }
+            }
+        };
+        let nulls = (!self.nulls.is_empty()).then(|| {
+            let mut valid = BooleanBufferBuilder::new(rows);
+            valid.append_n(rows, true);
+            for &row in &self.nulls {
+                valid.set_bit(row as usize, false);
+            }
+            NullBuffer::new(valid.finish())
+        });
+        Ok(Column { ty: self.ty, data, nulls })
+    }
+}
+
+/// Where the outcome of a batch goes.
+struct Out<'a, B> {
+    nulls: &'a mut Vec<u32>,
+    known: &'a Nulls,
+    bad: B,
+}
+
+impl<B: FnMut(usize) -> bool> Out<'_, B> {
+    #[inline(always)]
+    fn all<'d, T: Copy + Default>(
+        mut self,
+        values: &mut Vec<T>,
+        texts: impl Iterator<Item = &'d [u8]>,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) {
+        // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
+        let null_first = self.known.any(&parse);
+        for (i, raw) in texts.enumerate() {
+            let value = match if null_first { None } else { parse(raw) } {
+                Some(value) => value,
+                None => match careful(raw, self.known, &parse) {
+                    Some(Some(value)) => value,
+                    Some(None) => {
+                        self.nulls.push(values.len() as u32);
+                        T::default()
+                    }
+                    None if (self.bad)(i) => T::default(),
+                    None => return,
+                },
+            };
+            values.push(value);
+        }
+    }
+
+    fn strings<'d>(mut self, values: &mut Distinct<'d>, texts: impl Iterator<Item = &'d [u8]>) {
+        for (i, raw) in texts.enumerate() {
+            // A quoted field is a string whatever it says: only an unquoted one is null.
+            let code = if self.known.has(raw) {
+                self.nulls.push(values.codes.len() as u32);
+                0
+            } else {
+                match values.code(raw) {
+                    Some(code) => code,
+                    None if (self.bad)(i) => 0,
+                    None => return,
+                }
+            };
+            values.codes.push(code);
+        }
+    }
+}
+
+/// The slow way to a value: quotes, nulls and padding looked at. `Some(None)` is null.
+#[cold]
+fn careful<T>(raw: &[u8], nulls: &Nulls, parse: impl Fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    let text = parse::unquote(raw);
+    let trimmed = trim(&text);
+    if nulls.has(&text) || nulls.has(trimmed) { Some(None) } else { parse(trimmed).map(Some) }
+}
+
+/// The distinct strings of a chunk, and each row's index among them.
+#[derive(Default)]
+struct Distinct<'d> {
+    codes: Vec<u32>,
+    texts: Vec<Cow<'d, str>>,
+    table: HashTable<(u32, u32)>,
+    hasher: foldhash::fast::FixedState,
+}
+
+impl<'d> Distinct<'d> {
+    /// The index of a raw field's text, or `None` if it is no UTF-8. Each distinct text is checked once.
+    #[inline]
+    fn code(&mut self, raw: &'d [u8]) -> Option<u32> {
+        let text = if raw.first() == Some(&super::QUOTE) { parse::unquote(raw) } else { Cow::Borrowed(raw) };
+        let hash = self.hasher.hash_one(&*text);
+        let tag = (hash >> 16) as u32;
+        let texts = &self.texts;
+        if let Some(&(_, code)) =
+            self.table.find(hash, |&(t, code)| t == tag && texts[code as usize].as_bytes() == &*text)
+        {
+            return Some(code);
+        }
+        self.add(hash, tag, text)
+    }
+
+    fn add(&mut self, hash: u64, tag: u32, text: Cow<'d, [u8]>) -> Option<u32> {
+        let text = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
+            Cow::Owned(text) => Cow::Owned(String::from_utf8(text).ok()?),
+        };
+        let code = self.texts.len() as u32;
+        let (texts, hasher) = (&self.texts, &self.hasher);
+        self.table.insert_unique(hash, (tag, code), |&(_, c)| hasher.hash_one(texts[c as usize].as_bytes()));
+        self.texts.push(text);
+        Some(code)
+    }
+
+    fn intern(mut self, dict: &Dictionary) -> Result<ScalarBuffer<u32>> {
+        let global = dict.intern_all(self.texts.iter().map(|t| &**t))?;
+        if !global.is_empty() {
+            for code in &mut self.codes {
+                *code = global[*code as usize];
+            }
+        }
+        Ok(self.codes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::column::{Unit, Value};
+
+    fn read<'d>(ty: Type, texts: &[&'d str], nulls: &[&str]) -> (Column, Vec<usize>) {
+        let nulls = Nulls::new(&nulls.iter().map(|n| n.to_string()).collect::<Vec<_>>());
+        let mut builder: Builder<'d> = Builder::new(&ty, false).unwrap();
+        let mut bad = vec![];
+        builder.append(texts.iter().map(|t| t.as_bytes()), &nulls, |i| {
+            bad.push(i);
+            true
+        });
+        (builder.finish(texts.len(), Some(&Dictionary::new())).unwrap(), bad)
+    }
+
+    fn values(ty: Type, texts: &[&str]) -> Vec<String> {
+        let (column, bad) = read(ty.clone(), texts, &["", "NA"]);
+        (0..texts.len())
+            .map(|i| match column.value(i) {
+                _ if bad.contains(&i) => "bad".into(),
+                Value::Null => "null".into(),
+                value => value.text(&ty),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_type_reads_its_values_nulls_and_bad_texts() {
+        assert_eq!(
+            values(Type::Int8, &["-128", "127", "128", "", " 7\t", "\"8\"", "NA", "\" NA \""]),
+            ["-128", "127", "bad", "null", "7", "8", "null", "null"]
+        );
+        assert_eq!(values(Type::UInt8, &["255", "-1", "256"]), ["255", "bad", "bad"]);
+        assert_eq!(values(Type::Int16, &["-32768", "32768"]), ["-32768", "bad"]);
+        assert_eq!(values(Type::UInt16, &["65535", "65536"]), ["65535", "bad"]);
+        assert_eq!(values(Type::Int32, &["-2147483648", "2147483648"]), ["-2147483648", "bad"]);
+        assert_eq!(values(Type::UInt32, &["4294967295", "4294967296"]), ["4294967295", "bad"]);
+        assert_eq!(
+            values(Type::Int64, &["9223372036854775807", "9223372036854775808"]),
+            ["9223372036854775807", "bad"]
+        );
+        assert_eq!(
+            values(Type::UInt64, &["18446744073709551615", "18446744073709551616", "-1"]),
+            ["18446744073709551615", "bad", "bad"]
+        );
+        assert_eq!(values(Type::Float32, &["0.1", "x"]), ["0.1", "bad"]);
+        assert_eq!(values(Type::Float64, &["0.1", "nan", "-inf", "1,5"]), ["0.1", "NaN", "-inf", "bad"]);
+        assert_eq!(values(Type::Decimal { precision: 4, scale: 2 }, &["1.5", "1.234", "100"]), ["1.50", "bad", "bad"]);
+        assert_eq!(values(Type::Bool, &["t", "FALSE", "2", "NA"]), ["true", "false", "bad", "null"]);
+        assert_eq!(values(Type::Date, &["2013-01-01", "2013-02-30"]), ["2013-01-01", "bad"]);
+        assert_eq!(
+            values(Type::Timestamp(Unit::Milli), &["2013-01-01 05:06:07.089", "NA", "x"]),
+            ["2013-01-01T05:06:07.089", "null", "bad"]
+        );
+    }
+
+    #[test]
+    fn a_quoted_string_is_never_null_and_never_trimmed() {
+        let texts = ["a", "", "\"\"", "NA", "\"NA\"", " NA", "\"x\"\"y\"", "a", "5\""];
+        assert_eq!(values(Type::Str, &texts), ["a", "null", "", "null", "NA", " NA", "x\"y", "a", "5\""]);
+    }
+
+    #[test]
+    fn a_null_text_that_could_be_a_value_is_null() {
+        let (column, bad) = read(Type::Int64, &["-999", "1", "\"-999\"", "x"], &["-999"]);
+        assert_eq!((column.value(0), column.value(1), column.value(2)), (Value::Null, Value::Int(1), Value::Null));
+        assert_eq!(bad, [3]);
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_bad_every_time() {
+        let mut builder = Builder::new(&Type::Str, false).unwrap();
+        let mut bad = vec![];
+        let texts: [&[u8]; 4] = [b"a\xff", b"b", b"a\xff", b"\"\xc3\"\"\""];
+        builder.append(texts.into_iter(), &Nulls::default(), |i| {
+            bad.push(i);
+            true
+        });
+        assert_eq!(bad, [0, 2, 3]);
+        builder.truncate(0);
+        builder.append(std::iter::once(&b"c"[..]), &Nulls::default(), |_| false);
+        let column = builder.finish(1, Some(&Dictionary::new())).unwrap();
+        assert_eq!(column.value(0), Value::Str("c".into()));
+    }
+
+    #[test]
+    fn all_null_strings_have_no_dictionary_entry() {
+        let dict = Dictionary::new();
+        let mut builder = Builder::new(&Type::Str, false).unwrap();
+        builder.append([&b""[..], b""].into_iter(), &Nulls::new(&[String::new()]), |_| false);
+        let column = builder.finish(2, Some(&dict)).unwrap();
+        assert_eq!((column.value(0), column.value(1), dict.len()), (Value::Null, Value::Null, 0));
+    }
+}

@@ -1,0 +1,114 @@
+//! One chunk: its bytes become columns.
+//!
+//! A batch of records small enough for the cache is tokenized, then each wanted column is parsed in a loop of its own.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use memchr::memchr;
+
+use super::QUOTE;
+use super::column::Builder;
+use super::file::{File, Origin};
+use super::tokenize::Fields;
+use super::trouble::Trouble;
+use crate::Result;
+use crate::column::{Chunk, Dictionary, Type};
+use crate::input::Read;
+
+/// Bytes of a batch: they and their edges stay in a second-level cache.
+const BATCH: usize = 1 << 17;
+
+/// A column wanted.
+pub(super) struct Wanted {
+    /// Its index in the file.
+    pub(super) column: usize,
+    /// The type to read it as.
+    pub(super) ty: Type,
+    /// Whether its type was inferred.
+    pub(super) inferred: bool,
+    /// Where its strings go.
+    pub(super) dict: Option<Arc<Dictionary>>,
+}
+
+/// What a scan was asked for.
+pub(super) struct Plan {
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) tolerant: bool,
+}
+
+/// Reads the records of `range`, which begins and ends where a record does.
+pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result<Read> {
+    let data = &file.map[..range.end];
+    let quotes = memchr(QUOTE, &data[range.start..]).is_some();
+    let mut builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred)).collect::<Result<Vec<_>>>()?;
+    let mut fields = Fields::new(file.names.len());
+    let mut troubles = vec![];
+    let mut rows = 0;
+    let mut at = range.start;
+    while at < data.len() {
+        at = fields.fill(data, at, BATCH, file.delimiter, quotes);
+        let first = troubles.len();
+        if plan.tolerant {
+            troubles.extend(fields.bad.iter().map(|&bad| Trouble::record(file, bad)));
+        } else {
+            troubles.extend(fields.bad.first().map(|&bad| Trouble::record(file, bad)));
+        }
+        // A bad field means that the batch is parsed once more without its row, so that no column has to take back a
+        // value in its middle.
+        loop {
+            let bad = parse(data, &fields, &mut builders, file, plan);
+            if bad.is_empty() {
+                break;
+            }
+            let drop: Vec<usize> = bad.iter().map(|&(row, _)| row).collect();
+            for (row, slot) in bad {
+                let wanted = &plan.wanted[slot];
+                let raw = fields.field(data, row, wanted.column);
+                let start = fields.start(row);
+                troubles.push(Trouble::field(file, start, wanted.column, raw, &wanted.ty, wanted.inferred));
+                if !plan.tolerant {
+                    break;
+                }
+            }
+            if !plan.tolerant {
+                break;
+            }
+            builders.iter_mut().for_each(|b| b.truncate(rows));
+            fields.remove(&drop);
+        }
+        troubles[first..].sort_by_key(|t| t.start);
+        let stops = |t: &Trouble| !plan.tolerant || t.is_widening();
+        if let Some(i) = troubles[first..].iter().position(stops) {
+            return Err(troubles.swap_remove(first + i).into_error(file));
+        }
+        rows += fields.rows();
+    }
+    let columns = builders.into_iter().zip(&plan.wanted).map(|(b, w)| b.finish(rows, w.dict.as_ref()));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let rejected = troubles.iter().map(|t| t.start).collect();
+    let origin = Arc::new(Origin { file: Arc::clone(file), range, rejected, starts: OnceLock::new() });
+    let rejects = troubles.into_iter().map(|t| t.into_reject(file)).collect();
+    Ok(Read { chunk: Chunk { rows, columns, origin }, rejects })
+}
+
+/// Appends the batch to every column. Returns the bad rows in order, each with the first wanted column (by its place in
+/// the file) that is to blame; in a strict job just the rows found before each column stopped.
+fn parse<'d>(
+    data: &'d [u8],
+    fields: &Fields,
+    builders: &mut [Builder<'d>],
+    file: &File,
+    plan: &Plan,
+) -> Vec<(usize, usize)> {
+    let mut bad = vec![];
+    for (slot, (builder, wanted)) in builders.iter_mut().zip(&plan.wanted).enumerate() {
+        builder.append(fields.column(data, wanted.column), &file.nulls, |row| {
+            bad.push((row, slot));
+            plan.tolerant
+        });
+    }
+    bad.sort_by_key(|&(row, slot)| (row, plan.wanted[slot].column));
+    bad.dedup_by_key(|&mut (row, _)| row);
+    bad
+}

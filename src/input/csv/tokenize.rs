@@ -1,0 +1,366 @@
+//! From the bytes of whole records to the edges of their fields.
+//!
+//! The hot loop compares eight bytes at a time with the delimiter, the LF and the quote in ordinary 64-bit registers
+//! ("SIMD within a register"; the exact zero-byte test is from Warren, "Hacker's Delight", 6-1) and gathers the answers
+//! of 64 bytes into one mask. It never looks at a byte between two separators.
+
+use super::QUOTE;
+use super::boundary::close;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+
+/// Why a record has no fields to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// It has `found` fields, which is not what the file has.
+    Fields {
+        /// How many it has.
+        found: usize,
+    },
+    /// Text follows the closing quote of a field; `at` is its byte.
+    AfterQuote {
+        /// The byte.
+        at: usize,
+    },
+    /// Nothing closes the quote at byte `at` before the end of the file.
+    Unclosed {
+        /// The byte.
+        at: usize,
+    },
+    /// It has 4 GiB or more.
+    TooLong,
+}
+
+/// A record that is not as it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadRecord {
+    /// The byte it starts at.
+    pub(super) start: usize,
+    /// What is wrong.
+    pub(super) broken: Broken,
+}
+
+/// The fields of some whole records.
+///
+/// Row `r` has `columns + 1` edges: the start of its first field, then for each field the place after the separator that
+/// ends it. So field `c` lies from edge `c` to one before edge `c + 1`.
+#[derive(Default)]
+pub(super) struct Fields {
+    columns: usize,
+    base: usize,
+    rows: usize,
+    edges: Vec<u32>,
+    /// The records that were left out, in order.
+    pub(super) bad: Vec<BadRecord>,
+}
+
+/// The state of the record being read.
+struct Row {
+    start: usize,
+    field: usize,
+    fields: usize,
+    after_quote: Option<usize>,
+}
+
+impl Row {
+    fn at(start: usize) -> Row {
+        Row { start, field: start, fields: 0, after_quote: None }
+    }
+}
+
+impl Fields {
+    /// For a file of `columns` columns (at least one).
+    pub(super) fn new(columns: usize) -> Fields {
+        Fields { columns, ..Fields::default() }
+    }
+
+    /// Good rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The byte row `row` starts at.
+    pub(super) fn start(&self, row: usize) -> usize {
+        self.base + self.edges[row * (self.columns + 1)] as usize
+    }
+
+    /// The raw text of row `row`'s field `column`.
+    pub(super) fn field<'d>(&self, data: &'d [u8], row: usize, column: usize) -> &'d [u8] {
+        let edges = &self.edges[row * (self.columns + 1) + column..][..2];
+        &data[self.base + edges[0] as usize..self.base + edges[1] as usize - 1]
+    }
+
+    /// The raw text of every row's field `column`, quotes included.
+    pub(super) fn column<'d>(&self, data: &'d [u8], column: usize) -> impl Iterator<Item = &'d [u8]> {
+        let data = &data[self.base.min(data.len())..];
+        self.edges
+            .chunks_exact(self.columns + 1)
+            .map(move |row| &data[row[column] as usize..row[column + 1] as usize - 1])
+    }
+
+    /// Leaves out the rows that `drop` names (in ascending order).
+    pub(super) fn remove(&mut self, drop: &[usize]) {
+        let width = self.columns + 1;
+        let mut drop = drop.iter().peekable();
+        let mut kept = 0;
+        for row in 0..self.rows {
+            if drop.next_if(|&&d| d == row).is_none() {
+                self.edges.copy_within(row * width..(row + 1) * width, kept * width);
+                kept += 1;
+            }
+        }
+        self.edges.truncate(kept * width);
+        self.rows = kept;
+    }
+
+    /// Reads whole records from `from` on until they have `bytes` bytes or `data` ends; returns where it stopped.
+    ///
+    /// `data` must end where a record ends; `quotes` may be false if it holds no quote.
+    pub(super) fn fill(&mut self, data: &[u8], from: usize, bytes: usize, delimiter: u8, quotes: bool) -> usize {
+        self.base = from;
+        self.rows = 0;
+        self.edges.clear();
+        self.bad.clear();
+        let stop = from.saturating_add(bytes);
+        // A quoted field sends the loop off to find its end, so there a shorter block wastes less.
+        if quotes { self.scan::<true, 8>(data, stop, delimiter) } else { self.scan::<false, 64>(data, stop, delimiter) }
+    }
+
+    fn scan<const QUOTES: bool, const BLOCK: usize>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
+        let mut row = Row::at(self.base);
+        self.edges.push(0);
+        let mut at = self.base;
+        'blocks: while at < data.len() {
+            let (newlines, mut hits) = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
+                masks::<QUOTES, BLOCK>(block, delimiter)
+            } else {
+                let rest = &data[at..];
+                let mut block = [0; BLOCK];
+                block[..rest.len()].copy_from_slice(rest);
+                let (newlines, hits) = masks::<QUOTES, BLOCK>(&block, delimiter);
+                let real = (1 << rest.len()) - 1;
+                (newlines & real, hits & real)
+            };
+            while hits != 0 {
+                let bit = hits.trailing_zeros();
+                hits &= hits - 1;
+                let here = at + bit as usize;
+                if newlines >> bit & 1 != 0 {
+                    self.end_row(data, &row, here);
+                    row = Row::at(here + 1);
+                    if here + 1 >= stop {
+                        return here + 1;
+                    }
+                    self.edges.push((here + 1 - self.base) as u32);
+                } else if !QUOTES || data[here] == delimiter {
+                    row.fields += 1;
+                    row.field = here + 1;
+                    if row.fields <= self.columns {
+                        self.edges.push((here + 1 - self.base) as u32);
+                    }
+                } else if here == row.field {
+                    let Some(after) = close(data, here) else {
+                        self.refuse(row.start, Broken::Unclosed { at: here });
+                        return data.len();
+                    };
+                    let goes_on = match &data[after..] {
+                        [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => false,
+                        [next, ..] => *next != delimiter,
+                    };
+                    if goes_on {
+                        row.after_quote.get_or_insert(after);
+                    }
+                    at = after;
+                    continue 'blocks;
+                }
+            }
+            at += BLOCK;
+        }
+        // What follows the last LF is a record too, if there is anything.
+        self.end_row(data, &row, data.len());
+        data.len()
+    }
+
+    /// The record `row` ends at `end` (an LF or the end of the data). The edges of all but its last field stand.
+    fn end_row(&mut self, data: &[u8], row: &Row, end: usize) {
+        let end = if end > row.field && data[end - 1] == b'\r' { end - 1 } else { end };
+        let found = row.fields + 1;
+        let blank = found == 1 && end == row.start;
+        if found != self.columns || row.after_quote.is_some() || end - self.base >= u32::MAX as usize {
+            if blank {
+                self.edges.truncate(self.rows * (self.columns + 1));
+            } else if end - self.base >= u32::MAX as usize {
+                self.refuse(row.start, Broken::TooLong);
+            } else if let Some(at) = row.after_quote {
+                self.refuse(row.start, Broken::AfterQuote { at });
+            } else {
+                self.refuse(row.start, Broken::Fields { found });
+            }
+        } else if blank && row.start == data.len() {
+            // Not a record: the data ended with an LF.
+            self.edges.truncate(self.rows * (self.columns + 1));
+        } else {
+            self.edges.push((end + 1 - self.base) as u32);
+            self.rows += 1;
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, start: usize, broken: Broken) {
+        self.edges.truncate(self.rows * (self.columns + 1));
+        self.bad.push(BadRecord { start, broken });
+    }
+}
+
+/// The raw fields of one record, the plain way: for headers and guesses.
+pub(super) fn split(record: &[u8], delimiter: u8) -> Vec<&[u8]> {
+    let mut fields = vec![];
+    let mut start = 0;
+    loop {
+        let text_from = match record.get(start) {
+            Some(&QUOTE) => close(record, start).unwrap_or(record.len()),
+            _ => start,
+        };
+        match memchr::memchr(delimiter, &record[text_from..]) {
+            Some(i) => {
+                fields.push(&record[start..text_from + i]);
+                start = text_from + i + 1;
+            }
+            None => {
+                fields.push(&record[start..]);
+                return fields;
+            }
+        }
+    }
+}
+
+/// For each byte of a block, in one bit: whether it is an LF, and whether it is an LF, the delimiter or (if asked) a quote.
+#[inline(always)]
+fn masks<const QUOTES: bool, const BLOCK: usize>(block: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
+    let (mut newlines, mut hits) = (0, 0);
+    for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let newline = equal(word, b'\n');
+        let mut hit = newline | equal(word, delimiter);
+        if QUOTES {
+            hit |= equal(word, QUOTE);
+        }
+        newlines |= gather(newline) << (i * 8);
+        hits |= gather(hit) << (i * 8);
+    }
+    (newlines, hits)
+}
+
+/// The high bit of each byte that equals `byte`, exactly (no carry runs into the next byte).
+#[inline(always)]
+fn equal(word: u64, byte: u8) -> u64 {
+    let x = word ^ (ONES * u64::from(byte));
+    !(((x & LOW) + LOW) | x) & !LOW
+}
+
+/// The high bits of the eight bytes, as the low eight bits.
+#[inline(always)]
+fn gather(high: u64) -> u64 {
+    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(data: &str, columns: usize, quotes: bool) -> (Vec<Vec<&str>>, Vec<BadRecord>) {
+        let mut fields = Fields::new(columns);
+        let mut out = vec![];
+        let mut bad = vec![];
+        let mut at = 0;
+        while at < data.len() {
+            at = fields.fill(data.as_bytes(), at, 20, b',', quotes);
+            let first = out.len();
+            out.resize(first + fields.rows(), vec![]);
+            for c in 0..columns {
+                for (row, text) in out[first..].iter_mut().zip(fields.column(data.as_bytes(), c)) {
+                    row.push(std::str::from_utf8(text).unwrap());
+                }
+            }
+            bad.extend(&fields.bad);
+        }
+        (out, bad)
+    }
+
+    #[test]
+    fn every_byte_pair_is_compared_right() {
+        for a in 0..=255u8 {
+            for b in 0..=255u8 {
+                let word = u64::from_le_bytes([a, b, a, a, b, 0, 255, a]);
+                let want: u64 = word.to_le_bytes().iter().enumerate().map(|(i, &x)| u64::from(x == b',') << i).sum();
+                assert_eq!(gather(equal(word, b',')), want);
+            }
+        }
+    }
+
+    #[test]
+    fn fields_lie_between_separators() {
+        for quotes in [false, true] {
+            let long = "x".repeat(200);
+            let text = format!("a,b\r\n\r\n,\n\n1,{long}\n{long},\r\n,é");
+            let (got, bad) = rows(&text, 2, quotes);
+            assert_eq!(got, [["a", "b"], ["", ""], ["1", &long], [&long, ""], ["", "é"]]);
+            assert_eq!(bad, []);
+            assert_eq!(rows("a\n\n\r\nb\n", 1, quotes).0, [["a"], [""], [""], ["b"]]);
+            assert_eq!(rows(&",".repeat(9999), 10_000, quotes).0[0].len(), 10_000);
+            assert_eq!(rows("a\r", 1, quotes).0, [["a"]]);
+        }
+    }
+
+    #[test]
+    fn quoted_fields_keep_their_separators() {
+        let text = "\"a,\n\"\"b\",1\r\n5\"x,\"\"\n\"\",\"\r\n\"";
+        let (got, bad) = rows(text, 2, true);
+        assert_eq!(got, [["\"a,\n\"\"b\"", "1"], ["5\"x", "\"\""], ["\"\"", "\"\r\n\""]]);
+        assert_eq!(bad, []);
+    }
+
+    #[test]
+    fn bad_records_are_left_out_and_told() {
+        let (got, bad) = rows("a,b\n1\n1,2,3\n\"x\"y,2\nc,d\n\"x\" ,\",\"\n1,\"x\n", 2, true);
+        assert_eq!(got, [["a", "b"], ["c", "d"]]);
+        let at = |start, broken| BadRecord { start, broken };
+        assert_eq!(
+            bad,
+            [
+                at(4, Broken::Fields { found: 1 }),
+                at(6, Broken::Fields { found: 3 }),
+                at(12, Broken::AfterQuote { at: 15 }),
+                at(23, Broken::AfterQuote { at: 26 }),
+                at(32, Broken::Unclosed { at: 34 }),
+            ]
+        );
+        assert_eq!(rows(&"1,".repeat(100_000), 3, false).1, [at(0, Broken::Fields { found: 100_001 })]);
+    }
+
+    #[test]
+    fn one_record_splits_the_same_way() {
+        for (text, want) in [
+            ("", vec![""]),
+            (",", vec!["", ""]),
+            ("a,\"b,c\",d\"", vec!["a", "\"b,c\"", "d\""]),
+            ("\"a\"\"\"x,b", vec!["\"a\"\"\"x", "b"]),
+            ("a,\"b,c", vec!["a", "\"b,c"]),
+        ] {
+            let want: Vec<_> = want.iter().map(|t| t.as_bytes()).collect();
+            assert_eq!(split(text.as_bytes(), b','), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn removed_rows_leave_the_others_aligned() {
+        let data = b"a,1\nb,2\nc,3\nd,4\n";
+        let mut fields = Fields::new(2);
+        fields.fill(data, 0, 100, b',', false);
+        fields.remove(&[0, 2]);
+        let column: Vec<_> = fields.column(data, 1).collect();
+        assert_eq!(column, [b"2", b"4"]);
+        assert_eq!((fields.rows(), fields.start(1)), (2, 12));
+    }
+}
