@@ -3,16 +3,27 @@
 //! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
 
+mod arrow_ipc;
 mod cast;
 mod csv;
 mod files;
+mod from_arrow;
+mod memory;
 mod mmap;
+mod parquet;
+mod projection;
+mod raw;
+mod widen;
 
 pub use csv::{CsvOptions, CsvSource};
 pub use files::MultiSource;
 
 use std::sync::Arc;
 
+pub use self::arrow_ipc::ArrowSource;
+pub use self::memory::MemorySource;
+pub use self::parquet::ParquetSource;
+pub use self::raw::RawSource;
 use crate::column::{Chunk, Dictionary, Schema, Type};
 use crate::{Place, Result};
 

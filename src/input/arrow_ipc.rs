@@ -1,0 +1,240 @@
+//! Arrow IPC files: memory-mapped, and uncompressed fixed-width columns are used where they lie in the map.
+//!
+//! A record batch is decoded once, by the first task that needs it, and shared by all slices of its rows. The
+//! dictionaries of the requested columns are decoded when a scan starts; their keys become run-wide codes.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+
+use super::memory::arrow_columns;
+use super::mmap::Map;
+use super::projection::{FileRows, Projection, damaged, guarded, ranges, rows_per_chunk, width};
+use super::{ChunkTask, Request, Scan, Source};
+use crate::column::{Schema, Type};
+use crate::{Error, Result};
+
+/// An Arrow IPC file (also known as Feather, version 2).
+pub struct ArrowSource {
+    schema: Schema,
+    arrow_schema: SchemaRef,
+    path: Arc<PathBuf>,
+    buffer: Buffer,
+    version: MetadataVersion,
+    dictionaries: Vec<Block>,
+    /// Record batches with their rows.
+    batches: Vec<(Block, u64)>,
+}
+
+/// Magic, padding, footer length, magic again.
+const SMALLEST: usize = 8 + 4 + 6;
+
+impl ArrowSource {
+    /// Opens the file at `path` and reads its footer.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no Arrow IPC file (the stream format is not one), or it is damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
+        let path = path.as_ref();
+        let buffer = Buffer::from(Bytes::from_owner(Map::open(path)?));
+        guarded(path, || ArrowSource::read_footer(path, buffer)).map(|source| Arc::new(source) as Arc<dyn Source>)
+    }
+
+    fn read_footer(path: &Path, buffer: Buffer) -> Result<ArrowSource, String> {
+        if !buffer.starts_with(b"ARROW1") {
+            return Err("not an Arrow IPC file".into());
+        }
+        let tail = buffer.len().checked_sub(10).filter(|_| buffer.len() >= SMALLEST).ok_or("the file is cut short")?;
+        let length = <[u8; 10]>::try_from(&buffer[tail..]).map_err(|e| e.to_string())?;
+        let length = read_footer_length(length).map_err(|_| "the file is cut short: its footer is missing")?;
+        let start = tail.checked_sub(length).ok_or("the footer is longer than the file")?;
+        let footer = root_as_footer(&buffer[start..tail]).map_err(|e| format!("the footer is damaged: {e}"))?;
+        let schema = footer.schema().ok_or("the footer has no schema")?;
+        if !schema.endianness().equals_to_target_endianness() {
+            return Err("the file's byte order is not this machine's".into());
+        }
+        let arrow_schema = Arc::new(arrow_ipc::convert::fb_to_schema(schema));
+        let mut source = ArrowSource {
+            schema: arrow_columns(&arrow_schema),
+            arrow_schema,
+            path: Arc::new(path.into()),
+            version: footer.version(),
+            dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
+            batches: Vec::new(),
+            buffer: buffer.clone(),
+        };
+        for (i, block) in footer.recordBatches().iter().flatten().enumerate() {
+            let rows = source.rows_of(block).map_err(|e| format!("record batch {}: {e}", i + 1))?;
+            source.batches.push((*block, rows));
+        }
+        Ok(source)
+    }
+
+    fn rows_of(&self, block: &Block) -> Result<u64, String> {
+        let bytes = block_bytes(&self.buffer, block)?;
+        let message = message(&bytes[..block.metaDataLength() as usize])?;
+        let batch = message.header_as_record_batch().ok_or("no record batch is there")?;
+        u64::try_from(batch.length()).map_err(|_| "it has a negative number of rows".into())
+    }
+
+    /// A decoder for `columns` that knows the dictionaries these need.
+    fn decoder(&self, columns: &[usize]) -> Result<FileDecoder> {
+        let decoder = FileDecoder::new(Arc::clone(&self.arrow_schema), self.version);
+        let mut decoder = decoder.with_projection(columns.to_vec());
+        // The ids are still how a dictionary is found in a file, though deprecated in the schema.
+        #[allow(deprecated)]
+        let wanted: Vec<i64> = columns.iter().filter_map(|&c| self.arrow_schema.field(c).dict_id()).collect();
+        for (i, block) in self.dictionaries.iter().enumerate() {
+            guarded(&self.path, || {
+                let bytes = block_bytes(&self.buffer, block)?;
+                let header = message(&bytes[..block.metaDataLength() as usize])?;
+                let id = header.header_as_dictionary_batch().ok_or("no dictionary is there")?.id();
+                match wanted.contains(&id) {
+                    true => decoder.read_dictionary(block, &bytes).map_err(|e| e.to_string()),
+                    false => Ok(()),
+                }
+            })
+            .map_err(|e| part_of(e, "dictionary", i))?;
+        }
+        Ok(decoder)
+    }
+}
+
+/// The bytes of a block: metadata and body.
+fn block_bytes(buffer: &Buffer, block: &Block) -> Result<Buffer, String> {
+    let field = |value: i64| usize::try_from(value).map_err(|_| "a block of negative length".to_string());
+    let (start, meta) = (field(block.offset())?, field(block.metaDataLength().into())?);
+    let length = meta.checked_add(field(block.bodyLength())?).ok_or("a block longer than any file")?;
+    match start.checked_add(length) {
+        Some(end) if end <= buffer.len() && meta >= 8 => Ok(buffer.slice_with_length(start, length)),
+        _ => Err("a block reaches beyond the file".into()),
+    }
+}
+
+/// The message at the start of a block (at least 8 bytes long), with or without the marker of format V5.
+fn message(bytes: &[u8]) -> Result<arrow_ipc::Message<'_>, String> {
+    let skip = if bytes.starts_with(&[0xff; 4]) { 8 } else { 4 };
+    root_as_message(&bytes[skip..]).map_err(|e| format!("its metadata is damaged: {e}"))
+}
+
+/// Says which part of the file is damaged.
+fn part_of(error: Error, part: &str, index: usize) -> Error {
+    match error {
+        Error::Format { path, message, help } => {
+            Error::Format { path, message: format!("{part} {}: {message}", index + 1), help }
+        }
+        other => other,
+    }
+}
+
+impl Source for ArrowSource {
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        Some(self.buffer.len() as u64)
+    }
+
+    fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
+        let projection = Projection::new(&self.name(), &self.schema, request)?;
+        let decoder = self.decoder(projection.decode())?;
+        let row_bytes: u64 = projection.decode().iter().map(|&c| width(&self.schema.fields[c].ty)).sum();
+        let mut pieces = Vec::new();
+        let mut first = 0;
+        for (index, (block, rows)) in self.batches.iter().enumerate() {
+            let batch: SharedBatch = Arc::default();
+            let size = block.bodyLength() as u128 + block.metaDataLength() as u128;
+            for range in ranges(*rows, rows_per_chunk(request, *rows, rows.saturating_mul(row_bytes))) {
+                let bytes = (size * (range.end - range.start) as u128 / (*rows).max(1) as u128) as u64;
+                let first = first + range.start;
+                pieces.push(Piece { index, block: *block, first, range, bytes, batch: Arc::clone(&batch) });
+            }
+            first += rows;
+        }
+        let file = ScannedFile { path: Arc::clone(&self.path), buffer: self.buffer.clone(), decoder };
+        Ok(Box::new(ArrowScan { file: Arc::new(file), projection, pieces: pieces.into_iter() }))
+    }
+
+    fn widened(&self, _: &str, _: &Type) -> Option<Arc<dyn Source>> {
+        None
+    }
+}
+
+/// A record batch, decoded by whoever needs it first.
+type SharedBatch = Arc<OnceLock<Result<RecordBatch, String>>>;
+
+/// Some rows of a record batch.
+struct Piece {
+    index: usize,
+    block: Block,
+    /// Rows of the file before this piece.
+    first: u64,
+    range: Range<u64>,
+    bytes: u64,
+    batch: SharedBatch,
+}
+
+struct ScannedFile {
+    path: Arc<PathBuf>,
+    buffer: Buffer,
+    decoder: FileDecoder,
+}
+
+struct ArrowScan {
+    file: Arc<ScannedFile>,
+    projection: Arc<Projection>,
+    pieces: std::vec::IntoIter<Piece>,
+}
+
+impl Scan for ArrowScan {
+    fn next(&mut self) -> Result<Option<ChunkTask>> {
+        let Some(piece) = self.pieces.next() else { return Ok(None) };
+        let (file, projection) = (Arc::clone(&self.file), Arc::clone(&self.projection));
+        let bytes = piece.bytes;
+        let read = move || {
+            let rows = (piece.range.end - piece.range.start) as usize;
+            let arrays = match projection.decode() {
+                [] => Vec::new(),
+                _ => file.arrays(&piece, rows)?,
+            };
+            let origin = FileRows { path: Arc::clone(&file.path), first: piece.first, width: None };
+            projection.read(rows, &arrays, Arc::new(origin))
+        };
+        Ok(Some(ChunkTask { bytes, read: Box::new(read) }))
+    }
+}
+
+impl ScannedFile {
+    fn arrays(&self, piece: &Piece, rows: usize) -> Result<Vec<ArrayRef>> {
+        let decode = || {
+            guarded(&self.path, || {
+                let bytes = block_bytes(&self.buffer, &piece.block)?;
+                let batch = self.decoder.read_record_batch(&piece.block, &bytes).map_err(|e| e.to_string())?;
+                batch.ok_or_else(|| "no record batch is there".to_string())
+            })
+            .map_err(|e| match e {
+                Error::Format { message, .. } => message,
+                other => other.to_string(),
+            })
+        };
+        let batch = piece.batch.get_or_init(decode).as_ref();
+        let batch = batch.map_err(|e| part_of(damaged(&self.path, e), "record batch", piece.index))?;
+        let start = piece.range.start as usize;
+        if batch.num_rows() < start + rows {
+            return Err(part_of(damaged(&self.path, "fewer rows than it says"), "record batch", piece.index));
+        }
+        Ok(batch.columns().iter().map(|c| c.slice(start, rows)).collect())
+    }
+}
