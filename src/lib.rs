@@ -5,7 +5,7 @@ pub mod agg;
 pub mod backend;
 pub mod column;
 mod error;
-pub mod exec;
+//pub mod exec;
 pub mod expr;
 pub mod input;
 pub mod kernel;

@@ -12,7 +12,6 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::SchemaRef;
-use bytes::Bytes;
 
 use super::memory::arrow_columns;
 use super::mmap::Map;
@@ -43,7 +42,7 @@ impl ArrowSource {
     /// It cannot be read, or is no Arrow IPC file (the stream format is not one), or it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
         let path = path.as_ref();
-        let buffer = Buffer::from(Bytes::from_owner(Map::open(path)?));
+        let buffer = Map::open(path)?.buffer();
         guarded(path, || ArrowSource::read_footer(path, buffer)).map(|source| Arc::new(source) as Arc<dyn Source>)
     }
 

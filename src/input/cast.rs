@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
-use crate::column::{Class, Column, ColumnData, Dictionary, Type, Unit};
+use crate::column::{Class, Column, ColumnData, Dictionary, Type};
 use crate::{Error, Place, Result};
 
 /// The type that holds every value of both, or `None` if there is none.

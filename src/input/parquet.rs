@@ -41,6 +41,15 @@ struct ParquetFile {
     int96: Vec<bool>,
 }
 
+/// The mapped file as the owner of `Bytes`.
+struct Mapped(Arc<Map>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl ParquetSource {
     /// Opens the file at `path` and reads its footer.
     ///
@@ -48,7 +57,7 @@ impl ParquetSource {
     /// It cannot be read, or is no Parquet file, or its footer is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
         let path = path.as_ref();
-        let bytes = Bytes::from_owner(Map::open(path)?);
+        let bytes = Bytes::from_owner(Mapped(Map::open(path)?));
         let (metadata, micros, int96) = guarded(path, || read_footer(&bytes))?;
         for (i, group) in metadata.metadata().row_groups().iter().enumerate() {
             if group.num_rows() < 0 || group.total_byte_size() < 0 || group.compressed_size() < 0 {

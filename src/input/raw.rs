@@ -24,7 +24,7 @@ pub struct RawSource {
 
 struct RawFile {
     path: Arc<PathBuf>,
-    map: Map,
+    map: Arc<Map>,
     /// Byte offset of each column in a record, and its type.
     columns: Vec<(usize, Type)>,
     width: usize,

@@ -132,7 +132,7 @@ impl Job {
         self.order.extend(expr::parse_order(text)?.into_iter().map(|term| Order {
             expr: term.expr,
             descending: term.descending,
-            nulls_first: term.nulls_first,
+            nulls_first: term.nulls_first.unwrap_or(false),
         }));
         Ok(self)
     }

@@ -115,7 +115,7 @@ pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
         Some(expr) => {
             no_aggregates(expr, "--where")?;
             let node = rows.bind(expr)?;
-            expect_bool(rows.ty(node), expr, "--where")?;
+            expect_bool(&rows.node(node).ty, expr, "--where")?;
             Some(node)
         }
         None => None,
@@ -126,9 +126,13 @@ pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
         let node = rows.bind(&named.expr)?;
         let name = named.title();
         if keys.iter().any(|k| k.name == name) {
-            return Err(query(&named.expr, format!("the key '{name}' is given twice"), Some("name one with 'as'".into())));
+            return Err(query(
+                &named.expr,
+                format!("the key '{name}' is given twice"),
+                Some("name one with 'as'".into()),
+            ));
         }
-        keys.push(Key { ty: rows.ty(node).clone(), name, node });
+        keys.push(Key { ty: rows.node(node).ty.clone(), name, node });
     }
     let mut taken = Taken { rows, job, keys, calls: Vec::new(), args: Vec::new(), states: Vec::new() };
     // First take all aggregates out, so that the post program's columns are known.
@@ -185,7 +189,12 @@ impl Taken<'_> {
 
     /// `expr` with keys and aggregate calls replaced by columns of the post program.
     fn take(&mut self, expr: &Expr, aliases: &[String]) -> Result<Expr> {
-        if let Some(key) = self.job.keys.iter().position(|k| k.expr == *expr || matches!(&expr.node, ExprNode::Column(n) if *n == k.title())) {
+        if let Some(key) = self
+            .job
+            .keys
+            .iter()
+            .position(|k| k.expr == *expr || matches!(&expr.node, ExprNode::Column(n) if *n == k.title()))
+        {
             return Ok(Expr { node: ExprNode::Column(key_column(key)), span: expr.span.clone() });
         }
         match &expr.node {
@@ -242,7 +251,11 @@ impl Taken<'_> {
             (Shape::Whole, [_, k]) => {
                 let count = number(k).filter(|k| k.fract() == 0.0 && (1.0..=1e6).contains(k));
                 let Some(count) = count else {
-                    return Err(query(k, format!("{name} needs a constant whole number from 1 to 1000000, not '{k}'"), None));
+                    return Err(query(
+                        k,
+                        format!("{name} needs a constant whole number from 1 to 1000000, not '{k}'"),
+                        None,
+                    ));
                 };
                 function = match function {
                     Function::BottomK(_) => Function::BottomK(count as u32),
@@ -261,8 +274,8 @@ impl Taken<'_> {
         };
         let mut nodes = values.iter().map(|arg| self.rows.bind(arg)).collect::<Result<Vec<_>>>()?;
         for (node, arg) in nodes.iter().zip(&values) {
-            if let Err(message) = function.result(name, self.rows.ty(*node)) {
-                let help = match self.rows.ty(*node) {
+            if let Err(message) = function.result(name, &self.rows.node(*node).ty) {
+                let help = match &self.rows.node(*node).ty {
                     Type::Date | Type::Timestamp(_) => Some(format!("cast it: {name}(cast({arg} as int64))")),
                     Type::Bool => Some(format!("cast it: {name}(cast({arg} as int64))")),
                     _ => None,
@@ -270,13 +283,13 @@ impl Taken<'_> {
                 return Err(query(arg, message, help));
             }
         }
-        let arg = nodes.first().map_or(Type::Null, |n| self.rows.ty(*n).clone());
+        let arg = nodes.first().map_or(Type::Null, |n| self.rows.node(*n).ty.clone());
         // The sum of nothing but nulls is null, and needs a number's state all the same.
         if arg == Type::Null && !matches!(function, Function::CountRows | Function::Count) {
             let null = self.rows.bind(&crate::expr::null().cast(Type::Int64))?;
             nodes = vec![null; nodes.len()];
         }
-        let arg = nodes.first().map_or(arg, |n| self.rows.ty(*n).clone());
+        let arg = nodes.first().map_or(arg, |n| self.rows.node(*n).ty.clone());
         let ty = function.result(name, &arg).map_err(|message| query(expr, message, None))?;
         let class = arg.class().unwrap_or(crate::column::Class::Bool);
         let arg_ids: Vec<usize> = nodes.iter().map(|node| index_of(&mut self.args, *node)).collect();
@@ -299,8 +312,8 @@ impl Taken<'_> {
     fn pair(&mut self, x: &Expr, y: &Expr) -> Result<Vec<Expr>> {
         let kind = |ty: &Type| (ty.class(), ty.scale());
         let (x_node, y_node) = (self.rows.bind(x)?, self.rows.bind(y)?);
-        let alike = kind(self.rows.ty(x_node)) == kind(self.rows.ty(y_node));
-        let numeric = self.rows.ty(x_node).is_numeric() && self.rows.ty(y_node).is_numeric();
+        let alike = kind(&self.rows.node(x_node).ty) == kind(&self.rows.node(y_node).ty);
+        let numeric = self.rows.node(x_node).ty.is_numeric() && self.rows.node(y_node).ty.is_numeric();
         let common = |e: &Expr| if alike || !numeric { e.clone() } else { e.clone().cast(Type::Float64) };
         let both = |value: &Expr, other: &Expr| {
             let node = ExprNode::Case {
@@ -344,7 +357,7 @@ impl Taken<'_> {
                 Pending::Scalar(expr) => {
                     let node = post.bind(&expr)?;
                     post.define(&named.title(), node);
-                    (post.ty(node).clone(), OutputValue::Node(node))
+                    (post.node(node).ty.clone(), OutputValue::Node(node))
                 }
                 Pending::List(call) => (calls[call].ty.clone(), OutputValue::List(call)),
                 Pending::Unnest(call) => match &calls[call].ty {
@@ -365,7 +378,7 @@ impl Taken<'_> {
         let having = match (&having, &job.having) {
             (Some(expr), Some(written)) => {
                 let node = post.bind(expr)?;
-                expect_bool(post.ty(node), written, "--having")?;
+                expect_bool(&post.node(node).ty, written, "--having")?;
                 Some(node)
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::agg::{StateSpec};
+use crate::agg::StateSpec;
 use crate::column::{Class, Dictionary, KeyColumn, Type};
 use crate::expr::{NodeId, Program};
 
