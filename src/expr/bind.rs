@@ -196,9 +196,11 @@ impl<'s> Binder<'s> {
                 let (field_name, ty) = (field.name.clone(), ty.clone());
                 Ok(self.builder.column(index, &field_name, ty))
             }
-            FieldType::Known(ty) => {
-                Err(self.error(expr, format!("column `{name}` is a {ty}; expressions cannot use lists"), "unnest it first"))
-            }
+            FieldType::Known(ty) => Err(self.error(
+                expr,
+                format!("column `{name}` is a {ty}; expressions cannot use lists"),
+                "unnest it first",
+            )),
             FieldType::Unsupported(ty) => Err(self.error(
                 expr,
                 format!("column `{name}` has type {ty}, which tidemill cannot read"),
@@ -265,13 +267,17 @@ impl<'s> Binder<'s> {
             if !texts.iter().any(Value::is_null) {
                 return Ok(found);
             }
-            let null = self.compare(BinaryOp::Eq, x, items[texts.iter().position(Value::is_null).unwrap_or(0)], expr)?;
+            let null =
+                self.compare(BinaryOp::Eq, x, items[texts.iter().position(Value::is_null).unwrap_or(0)], expr)?;
             return Ok(self.logic(false, found, null));
         }
         let mut tests = items.iter().map(|i| self.compare(BinaryOp::Eq, x, *i, expr)).collect::<Result<Vec<_>>>()?;
         // A balanced tree, so that a long list does not make a deep program.
         while tests.len() > 1 {
-            tests = tests.chunks(2).map(|pair| if let [a, b] = pair { self.logic(false, *a, *b) } else { pair[0] }).collect();
+            tests = tests
+                .chunks(2)
+                .map(|pair| if let [a, b] = pair { self.logic(false, *a, *b) } else { pair[0] })
+                .collect();
         }
         tests.pop().ok_or_else(|| self.error(expr, "`in` needs a value", "write in (a, b)"))
     }

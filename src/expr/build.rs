@@ -68,8 +68,17 @@ impl Builder {
         }
         let id = NodeId(self.nodes.len() as u32);
         let class = ty.class().unwrap_or(Class::Bool);
-        let mut node =
-            Node { op, args, ty, class, can_fail: false, checks: false, nullable: true, range: ANY, text: text.to_owned() };
+        let mut node = Node {
+            op,
+            args,
+            ty,
+            class,
+            can_fail: false,
+            checks: false,
+            nullable: true,
+            range: ANY,
+            text: text.to_owned(),
+        };
         node.range = self.range(&node);
         node.checks = self.checks(&node);
         node.can_fail = node.op != Op::Try && (node.checks || node.args.iter().any(|a| self.node(*a).can_fail));
@@ -159,7 +168,9 @@ impl Builder {
         let outside = |exact: Option<(i128, i128)>| exact.is_none_or(|(low, high)| !fits(low) || !fits(high));
         let wide = || node.args.iter().map(|a| digits(&self.node(*a).ty)).collect::<Vec<u32>>();
         match &node.op {
-            Op::Add | Op::Sub | Op::Mul | Op::Neg | Op::Abs if node.class == Class::Int => outside(self.exact_range(node)),
+            Op::Add | Op::Sub | Op::Mul | Op::Neg | Op::Abs if node.class == Class::Int => {
+                outside(self.exact_range(node))
+            }
             Op::IntScale(_) => outside(self.exact_range(node)),
             Op::Add | Op::Sub if node.class == Class::Wide => wide().into_iter().max().unwrap_or(38) + 1 > 38,
             Op::Mul if node.class == Class::Wide => wide().into_iter().sum::<u32>() > 38,

@@ -10,8 +10,20 @@ use crate::column::{Class, Type, Unit, Value};
 
 /// The fields `extract` knows; each is a function too.
 pub(super) const DATE_FIELDS: &[&str] = &[
-    "year", "quarter", "month", "week", "isoyear", "day", "dow", "isodow", "doy", "hour", "minute", "second",
-    "millisecond", "microsecond",
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "isoyear",
+    "day",
+    "dow",
+    "isodow",
+    "doy",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
 ];
 
 /// The function for a field of `extract`, its other names included.
@@ -31,9 +43,28 @@ pub(super) fn date_field(name: &str) -> Option<&'static str> {
 
 /// Aggregates, for the message when one stands where there is a row.
 const AGGREGATES: &[&str] = &[
-    "count", "sum", "mean", "avg", "min", "max", "var_samp", "var_pop", "stddev_samp", "stddev_pop", "covar_samp",
-    "covar_pop", "corr", "bool_and", "bool_or", "any_value", "median", "quantile", "count_distinct", "top_k",
-    "bottom_k", "unnest",
+    "count",
+    "sum",
+    "mean",
+    "avg",
+    "min",
+    "max",
+    "var_samp",
+    "var_pop",
+    "stddev_samp",
+    "stddev_pop",
+    "covar_samp",
+    "covar_pop",
+    "corr",
+    "bool_and",
+    "bool_or",
+    "any_value",
+    "median",
+    "quantile",
+    "count_distinct",
+    "top_k",
+    "bottom_k",
+    "unnest",
 ];
 
 /// Name, least and most arguments.
@@ -157,7 +188,8 @@ impl Binder<'_> {
 
     fn unknown_function(&self, name: &str, expr: &Expr) -> crate::Error {
         if AGGREGATES.contains(&name) {
-            let message = format!("the aggregate `{name}` cannot stand here: there is one row, not a group, in `{expr}`");
+            let message =
+                format!("the aggregate `{name}` cannot stand here: there is one row, not a group, in `{expr}`");
             let help = match name {
                 "min" => "least(a, b) is the smaller of two values",
                 "max" => "greatest(a, b) is the larger of two values",

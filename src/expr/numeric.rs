@@ -135,7 +135,8 @@ impl Binder<'_> {
         if op == BinaryOp::Mul {
             let scale = s1 + s2;
             if scale > 38 {
-                let message = format!("{left} * {right} has {scale} digits after the point in `{expr}`; the most is 38");
+                let message =
+                    format!("{left} * {right} has {scale} digits after the point in `{expr}`; the most is 38");
                 let help = "cast one side to a decimal with fewer, or to float64";
                 return Err(self.error(expr, message, help));
             }
@@ -214,7 +215,10 @@ impl Binder<'_> {
         let (a, b) = self.type_nulls(a, b);
         let (a, b) = (self.text_as_time(a, b, expr)?, self.text_as_time(b, a, expr)?);
         let (left, right) = (self.ty(a), self.ty(b));
-        if left == right || (is_small_integer(&left) && is_small_integer(&right)) || (left.is_float() && right.is_float()) {
+        if left == right
+            || (is_small_integer(&left) && is_small_integer(&right))
+            || (left.is_float() && right.is_float())
+        {
             if left != Type::Str || (self.builder.constant(a).is_none() && self.builder.constant(b).is_none()) {
                 return Ok(self.push(op, vec![a, b], Type::Bool));
             }
@@ -245,7 +249,8 @@ impl Binder<'_> {
     /// What would make a comparison right, said with its operands where they are to be had.
     fn mismatch_help(&self, left: &Type, right: &Type, expr: &Expr) -> String {
         let operands = expr.children();
-        let pairs = [(left, right, operands.first(), operands.get(1)), (right, left, operands.get(1), operands.first())];
+        let pairs =
+            [(left, right, operands.first(), operands.get(1)), (right, left, operands.get(1), operands.first())];
         for (text, other, text_expr, other_expr) in pairs {
             if *text != Type::Str {
                 continue;
@@ -255,12 +260,16 @@ impl Binder<'_> {
                     format!("write {} without quotes", t.trim())
                 }
                 (Some(ExprNode::Literal(..)), Some(e)) => format!("write cast({e} as string)"),
-                (Some(_), _) => format!("write cast({} as {other})", text_expr.map_or(String::new(), |e| e.to_string())),
+                (Some(_), _) => {
+                    format!("write cast({} as {other})", text_expr.map_or(String::new(), |e| e.to_string()))
+                }
                 _ => format!("cast one side: cast(… as {other})"),
             };
         }
         match (left, right) {
-            (Type::Bool, ty) | (ty, Type::Bool) if ty.is_numeric() => "write true or false instead of a number".to_owned(),
+            (Type::Bool, ty) | (ty, Type::Bool) if ty.is_numeric() => {
+                "write true or false instead of a number".to_owned()
+            }
             _ => format!("cast one side: cast(… as {left})"),
         }
     }

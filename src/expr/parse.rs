@@ -155,7 +155,11 @@ impl Text {
             .map_err(|e| self.error(lower_first(&e.message), self.offset(e.location), None))?;
         let operators = tokens.iter().filter(|t| is_operator(&t.token)).count();
         if operators > MOST_OPERATORS {
-            return Err(self.error(format!("the expression has {operators} operators; the most is {MOST_OPERATORS}"), 0, None));
+            return Err(self.error(
+                format!("the expression has {operators} operators; the most is {MOST_OPERATORS}"),
+                0,
+                None,
+            ));
         }
         if tokens.iter().all(|t| matches!(t.token, Token::Whitespace(_) | Token::EOF)) {
             return Err(self.error("expected an expression, found nothing", 0, None));
@@ -268,9 +272,7 @@ impl Text {
             ast::Expr::BinaryOp { left, op, right } => {
                 ExprNode::Binary(self.infix(sql, op)?, boxed(left)?, boxed(right)?)
             }
-            ast::Expr::IsNull(x) | ast::Expr::IsUnknown(x) => {
-                ExprNode::IsNull { operand: boxed(x)?, negated: false }
-            }
+            ast::Expr::IsNull(x) | ast::Expr::IsUnknown(x) => ExprNode::IsNull { operand: boxed(x)?, negated: false },
             ast::Expr::IsNotNull(x) | ast::Expr::IsNotUnknown(x) => {
                 ExprNode::IsNull { operand: boxed(x)?, negated: true }
             }
@@ -281,7 +283,11 @@ impl Text {
             ast::Expr::IsDistinctFrom(a, b) | ast::Expr::IsNotDistinctFrom(a, b) => {
                 if let ast::Expr::BinaryOp { op: Infix::And | Infix::Or, .. } = **b {
                     // sqlparser reads on to the end: `a is distinct from b and c` would become b and c.
-                    return self.refuse(b, "what ends `is distinct from` here is not clear", "put parentheses around it");
+                    return self.refuse(
+                        b,
+                        "what ends `is distinct from` here is not clear",
+                        "put parentheses around it",
+                    );
                 }
                 let negated = matches!(sql, ast::Expr::IsNotDistinctFrom(..));
                 ExprNode::IsDistinct { left: boxed(a)?, right: boxed(b)?, negated }
@@ -329,7 +335,11 @@ impl Text {
             }
             ast::Expr::Ceil { expr, field } | ast::Expr::Floor { expr, field } => {
                 if !matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime)) {
-                    return self.refuse(sql, "`floor` and `ceil` take one argument", "use date_trunc or round(x, digits)");
+                    return self.refuse(
+                        sql,
+                        "`floor` and `ceil` take one argument",
+                        "use date_trunc or round(x, digits)",
+                    );
                 }
                 let name = if matches!(sql, ast::Expr::Ceil { .. }) { "ceil" } else { "floor" };
                 ExprNode::Call { name: name.into(), args: vec![go(expr)?] }
@@ -385,7 +395,11 @@ impl Text {
             ast::Value::Boolean(value) => Expr::from(*value),
             ast::Value::Null => super::tree::null(),
             other => {
-                return self.refuse(sql, format!("the literal `{other}` is not supported"), "texts stand in single quotes");
+                return self.refuse(
+                    sql,
+                    format!("the literal `{other}` is not supported"),
+                    "texts stand in single quotes",
+                );
             }
         };
         Ok(self.placed(sql, expr.node))
@@ -395,7 +409,9 @@ impl Text {
     fn negate(&self, sql: &ast::Expr, operand: &ast::Expr, depth: usize) -> Result<Expr> {
         let inner = self.convert(operand, depth + 1)?;
         let negative = match (&inner.node, operand) {
-            (ExprNode::Literal(Value::Int(v), Type::Int64), ast::Expr::Value(_)) => Some(Expr::integer(-i128::from(*v))),
+            (ExprNode::Literal(Value::Int(v), Type::Int64), ast::Expr::Value(_)) => {
+                Some(Expr::integer(-i128::from(*v)))
+            }
             (ExprNode::Literal(Value::Wide(v), _), ast::Expr::Value(_)) => Some(Expr::integer(-v)),
             (ExprNode::Literal(Value::Float(v), _), ast::Expr::Value(_)) => Some(Expr::from(-v)),
             _ => None,
@@ -484,7 +500,8 @@ impl Text {
             match arg {
                 ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(e)) => args.push(self.convert(e, depth + 1)?),
                 // count(*) counts rows, as count() does.
-                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) if name == "count" && list.args.len() == 1 => {}
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard)
+                    if name == "count" && list.args.len() == 1 => {}
                 _ => return self.refuse(sql, format!("`{name}` cannot take `{arg}`"), ""),
             }
         }
@@ -524,7 +541,9 @@ fn lower_first(text: &str) -> String {
 
 fn is_operator(token: &Token) -> bool {
     match token {
-        Token::Word(word) => matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::NOT),
+        Token::Word(word) => {
+            matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::NOT)
+        }
         Token::Comma | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::EOF => false,
         Token::Number(..) | Token::SingleQuotedString(_) => false,
         // `-5, -6` in a list is no chain.

@@ -117,7 +117,11 @@ fn operate(node: &Node, args: &[Value], types: &[Type]) -> Result<Value, String>
         }
         (Op::IntRange { min, max }, [Value::Int(x)]) => {
             if x < min || x > max {
-                return Err(format!("{} does not fit {}", if node.ty == Type::Date { "the day number".into() } else { shown(0) }, node.ty));
+                return Err(format!(
+                    "{} does not fit {}",
+                    if node.ty == Type::Date { "the day number".into() } else { shown(0) },
+                    node.ty
+                ));
             }
             args[0].clone()
         }
@@ -264,8 +268,7 @@ fn float_to_wide(x: f64, scale: u8) -> Option<BigInt> {
     }
     let bits = x.abs().to_bits();
     let (exponent, fraction) = ((bits >> 52) as i64, bits & ((1 << 52) - 1));
-    let (mantissa, exponent) =
-        if exponent == 0 { (fraction, -1074) } else { (fraction | (1 << 52), exponent - 1075) };
+    let (mantissa, exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | (1 << 52), exponent - 1075) };
     let scaled = BigInt::from(mantissa) * power(scale);
     let rounded = if exponent >= 0 {
         scaled << exponent
