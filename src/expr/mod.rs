@@ -20,6 +20,7 @@ mod program;
 mod row;
 mod text;
 mod tree;
+mod vector;
 
 pub use bind::Binder;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
@@ -27,3 +28,4 @@ pub use program::{DateField, DatePeriod, InputColumn, Node, NodeId, Op, Origin, 
 pub use row::{Fault, eval};
 pub use text::{TextCall, TextFn};
 pub use tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call, case, col, lit, null};
+pub use vector::{Evaluated, Evaluator, Morsel, Vector, VectorData};
