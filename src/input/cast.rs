@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
-use crate::column::{Class, Column, ColumnData, Dictionary, Type, Unit};
+use crate::column::{Class, Column, ColumnData, Dictionary, Type};
 use crate::{Error, Place, Result};
 
 /// The type that holds every value of both, or `None` if there is none.
@@ -181,7 +181,7 @@ fn nulls(len: usize, ty: &Type) -> Result<Column> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Value;
+    use crate::column::{Unit, Value};
 
     fn decimal(precision: u8, scale: u8) -> Type {
         Type::Decimal { precision, scale }
