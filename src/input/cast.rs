@@ -181,7 +181,7 @@ fn nulls(len: usize, ty: &Type) -> Result<Column> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Value;
+    use crate::column::{Unit, Value};
 
     fn decimal(precision: u8, scale: u8) -> Type {
         Type::Decimal { precision, scale }

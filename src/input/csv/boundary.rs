@@ -175,8 +175,8 @@ mod tests {
             assert_eq!(cuts(data, bytes, usize::MAX), records);
         }
         assert_eq!(cuts(data, 12, usize::MAX), ["a,b\n\"x\ny\",1\n", records[2], records[3]]);
-        assert_eq!(cuts(data, 14, usize::MAX), ["a,b\n\"x\ny\",1\n", records[2], records[3]]);
-        assert_eq!(cuts(data, 15, usize::MAX), ["a,b\n\"x\ny\",1\n", "\"q\"\"\n\",\"\"\nlast"]);
+        assert_eq!(cuts(data, 13, usize::MAX), ["a,b\n\"x\ny\",1\n", records[2], records[3]]);
+        assert_eq!(cuts(data, 14, usize::MAX), ["a,b\n\"x\ny\",1\n", "\"q\"\"\n\",\"\"\nlast"]);
         assert_eq!(cuts(data, 1000, usize::MAX).concat(), data);
         assert_eq!(cuts(data, 1000, 2), ["a,b\n\"x\ny\",1\n", "\"q\"\"\n\",\"\"\nlast"]);
         assert_eq!(cuts(data, 1000, 1), records);

@@ -69,6 +69,27 @@ enum Values<'d> {
     Str(Distinct<'d>),
 }
 
+/// Runs `$body` on the vector of rows, whatever its items.
+macro_rules! each_vec {
+    ($values:expr, $v:ident => $body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::I8($v) => $body,
+            Values::I16($v) => $body,
+            Values::I32($v) => $body,
+            Values::I64($v) => $body,
+            Values::U8($v) => $body,
+            Values::U16($v) => $body,
+            Values::U32($v) => $body,
+            Values::U64($v) => $body,
+            Values::F32($v) => $body,
+            Values::F64($v) => $body,
+            Values::I128($v) => $body,
+            Values::Str(Distinct { codes: $v, .. }) => $body,
+        }
+    };
+}
+
 impl<'d> Builder<'d> {
     /// An empty column; an inferred bool knows only the spellings that inference does.
     pub(super) fn new(ty: &Type, inferred: bool) -> Result<Builder<'d>> {
@@ -123,23 +144,14 @@ impl<'d> Builder<'d> {
         }
     }
 
+    /// Makes room for so many rows in all.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        each_vec!(&mut self.values, v => v.reserve(rows.saturating_sub(v.len())));
+    }
+
     /// Forgets all rows from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
-        match &mut self.values {
-            Values::Bool(v) => v.truncate(len),
-            Values::I8(v) => v.truncate(len),
-            Values::I16(v) => v.truncate(len),
-            Values::I32(v) => v.truncate(len),
-            Values::I64(v) => v.truncate(len),
-            Values::U8(v) => v.truncate(len),
-            Values::U16(v) => v.truncate(len),
-            Values::U32(v) => v.truncate(len),
-            Values::U64(v) => v.truncate(len),
-            Values::F32(v) => v.truncate(len),
-            Values::F64(v) => v.truncate(len),
-            Values::I128(v) => v.truncate(len),
-            Values::Str(v) => v.codes.truncate(len),
-        }
+        each_vec!(&mut self.values, v => v.truncate(len));
         let kept = self.nulls.partition_point(|&row| (row as usize) < len);
         self.nulls.truncate(kept);
     }

@@ -48,6 +48,11 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result
     let mut at = range.start;
     while at < data.len() {
         at = fields.fill(data, at, BATCH, file.delimiter, quotes);
+        if rows == 0 {
+            // As many rows as there would be if all were as long as the first.
+            let share = (range.len() as u64 * fields.rows() as u64).div_ceil((at - range.start) as u64) as usize;
+            builders.iter_mut().for_each(|b| b.reserve(share + share / 16));
+        }
         let first = troubles.len();
         if plan.tolerant {
             troubles.extend(fields.bad.iter().map(|&bad| Trouble::record(file, bad)));
