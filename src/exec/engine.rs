@@ -138,7 +138,15 @@ impl Engine {
     pub fn explain(&self, job: &Job, input: &Input, kernels: bool) -> Result<String> {
         let plan = self.plan(job, input)?;
         let (backend, reason) = self.backend(&plan, input.source())?;
-        super::explain::explain(&plan, input.source(), &*backend, &reason, self.chunk_bytes, self.threads_used(), kernels)
+        super::explain::explain(
+            &plan,
+            input.source(),
+            &*backend,
+            &reason,
+            self.chunk_bytes,
+            self.threads_used(),
+            kernels,
+        )
     }
 
     /// Runs a job over an input.
@@ -146,12 +154,12 @@ impl Engine {
     /// ```
     /// # use std::sync::Arc;
     /// # use arrow_array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
-    /// use tidemill::{Engine, Input, Job, agg};
+    /// use tidemill::{Engine, Input, Job, aggregate::{count, sum}, col};
     /// # let city: Arc<dyn Array> = Arc::new(StringArray::from(vec!["Rome", "Oslo", "Rome"]));
     /// # let fare: Arc<dyn Array> = Arc::new(Float64Array::from(vec![0.1, 7.5, 0.2]));
     /// # let batch = RecordBatch::try_from_iter([("city", city), ("fare", fare)]).unwrap();
     /// let input = Input::batches(batch.schema(), vec![batch])?;
-    /// let job = Job::new().by(["city"]).aggregate(agg::count().named("trips")).aggregate(agg::sum("fare").named("total"));
+    /// let job = Job::new().by(["city"]).aggregate(count().named("trips")).aggregate(sum(col("fare")).named("total"));
     /// let report = Engine::new().run(&job, &input)?;
     /// assert_eq!(report.rows(), 2);
     /// assert_eq!(report.ledger.rows_grouped, 3);
@@ -185,7 +193,13 @@ impl Engine {
         }
     }
 
-    fn run_plan(&self, plan: &Plan, source: &Arc<dyn Source>, mut ledger: Ledger, started: Instant) -> Result<RunReport> {
+    fn run_plan(
+        &self,
+        plan: &Plan,
+        source: &Arc<dyn Source>,
+        mut ledger: Ledger,
+        started: Instant,
+    ) -> Result<RunReport> {
         let (backend, reason) = self.backend(plan, source)?;
         ledger.device = backend.name();
         ledger.device_reason = reason;

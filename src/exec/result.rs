@@ -54,7 +54,8 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
     let Partial { groups, keys, states } = partial;
     let all: Vec<u32> = (0..*groups as u32).collect();
     let key = |group: usize| {
-        let columns = plan.stage.keys.iter().zip(&*keys).map(|(k, words)| key_column(words, &k.ty, &all[group..=group]));
+        let columns =
+            plan.stage.keys.iter().zip(&*keys).map(|(k, words)| key_column(words, &k.ty, &all[group..=group]));
         columns.collect::<Result<Vec<_>>>().map_or_else(|e| e.to_string(), |columns| key_text(&columns, 0))
     };
     let mut scalars: Vec<Option<Column>> = Vec::new();
@@ -66,7 +67,12 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
             Finished::List { items, ends } => {
                 let start = |g: &u32| if *g == 0 { 0 } else { ends[*g as usize - 1] };
                 let starts = order.iter().map(start).collect();
-                lists.push(Lists { call: index, items, starts, ends: order.iter().map(|&g| ends[g as usize]).collect() });
+                lists.push(Lists {
+                    call: index,
+                    items,
+                    starts,
+                    ends: order.iter().map(|&g| ends[g as usize]).collect(),
+                });
                 scalars.push(None);
             }
         }

@@ -63,11 +63,12 @@ pub(super) fn run(
         rows: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     };
-    let partials = if backend.workers() == 1 && settings.threads > 1 || backend.name() != Cpu::new(settings.threads).name() {
-        shared.run_on_device(backend)?
-    } else {
-        shared.run_on_cpu(backend)?
-    };
+    let partials =
+        if backend.workers() == 1 && settings.threads > 1 || backend.name() != Cpu::new(settings.threads).name() {
+            shared.run_on_device(backend)?
+        } else {
+            shared.run_on_cpu(backend)?
+        };
     let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
     if let Some((_, error)) = account.error {
         return Err(error);
@@ -277,7 +278,9 @@ impl Shared<'_> {
             Err(Failure::Device { error, unfinished }) => {
                 self.device_failed.store(true, Ordering::Relaxed);
                 let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
-                self.account().notes.push(format!("the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"));
+                self.account().notes.push(format!(
+                    "the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"
+                ));
                 left.extend(unfinished);
                 false
             }
@@ -301,7 +304,9 @@ impl Shared<'_> {
                 }
                 Err(Failure::Device { error, unfinished }) => {
                     self.device_failed.store(true, Ordering::Relaxed);
-                    self.account().notes.push(format!("the device failed at the end ({error}); its last chunks ran on the CPU"));
+                    self.account()
+                        .notes
+                        .push(format!("the device failed at the end ({error}); its last chunks ran on the CPU"));
                     left.extend(unfinished);
                 }
             }

@@ -51,6 +51,35 @@ pub trait Source: Send + Sync {
     }
 }
 
+/// An input of a job: a file, several as one, or batches in memory. Cheap to clone; can be run any number of times.
+#[derive(Clone)]
+pub struct Input(Arc<dyn Source>);
+
+impl Input {
+    /// Arrow record batches, without a copy.
+    ///
+    /// # Errors
+    /// Batches of another schema.
+    pub fn batches(schema: arrow_schema::SchemaRef, batches: Vec<arrow_array::RecordBatch>) -> Result<Input> {
+        MemorySource::new(schema, batches).map(Input)
+    }
+
+    /// Any source.
+    pub fn from_source(source: Arc<dyn Source>) -> Input {
+        Input(source)
+    }
+
+    /// The source behind it.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.0
+    }
+
+    /// Its columns.
+    pub fn schema(&self) -> &Schema {
+        self.0.schema()
+    }
+}
+
 /// What a scan is to deliver.
 #[derive(Clone)]
 pub struct Request {

@@ -33,7 +33,9 @@ impl Selection {
                 return;
             };
             let keep = |row: usize| {
-                truth[row] & filter.valid.as_ref().map_or(1, |v| v[row]) & filter.error.as_ref().map_or(1, |e| 1 - e[row])
+                truth[row]
+                    & filter.valid.as_ref().map_or(1, |v| v[row])
+                    & filter.error.as_ref().map_or(1, |e| 1 - e[row])
             };
             self.rows.extend((0..len).filter(|&row| keep(row) != 0).map(|row| row as u32));
             if let Some(errors) = &filter.error {

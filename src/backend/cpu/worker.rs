@@ -37,7 +37,13 @@ impl CpuWorker {
         }
     }
 
-    fn morsel(&mut self, chunk: &Chunk, range: std::ops::Range<usize>, counts: &mut Counts, failed: &mut Vec<u32>) -> crate::Result<()> {
+    fn morsel(
+        &mut self,
+        chunk: &Chunk,
+        range: std::ops::Range<usize>,
+        counts: &mut Counts,
+        failed: &mut Vec<u32>,
+    ) -> crate::Result<()> {
         let len = range.len();
         let first = range.start as u32;
         let mut morsel = self.evaluator.morsel(chunk, range);
