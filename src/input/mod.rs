@@ -4,7 +4,7 @@
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
 
 mod cast;
-mod csv;
+pub mod csv;
 mod files;
 mod mmap;
 
