@@ -28,6 +28,7 @@ mod lines;
 mod parse;
 mod read;
 mod source;
+mod swar;
 mod tokenize;
 mod trouble;
 
