@@ -18,6 +18,8 @@ pub(super) struct Cut {
     pub(super) end: usize,
     /// The byte of an opening quote that nothing closes before the end of the file.
     pub(super) unclosed: Option<usize>,
+    /// Whether it may hold a quote.
+    pub(super) quotes: bool,
 }
 
 /// Whether a quote at `at`, outside quotes, opens a field of a record that begins at or before `start`.
@@ -46,6 +48,7 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
     let mut left = if rows < target - from { rows.max(1) } else { usize::MAX };
     let mut end = from;
     let mut at = from;
+    let mut quotes = false;
     // Invariant: `at` is outside quotes; `end` is the last record end found; all of it lies below `target`.
     while at < target {
         let quote = memchr(QUOTE, &data[at..target]).map_or(target, |i| at + i);
@@ -58,44 +61,46 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
                 end = at + i + 1;
                 left -= 1;
                 if left == 0 {
-                    return Cut { end, unclosed: None };
+                    return Cut { end, unclosed: None, quotes };
                 }
             }
         }
         at = quote;
         if quote < target {
+            quotes = true;
             at = quote + 1;
             if opens(data, quote, from, delimiter) {
                 match close(data, quote) {
                     Some(after) => at = after,
-                    None => return Cut { end: data.len(), unclosed: Some(quote) },
+                    None => return Cut { end: data.len(), unclosed: Some(quote), quotes },
                 }
             }
         }
     }
     if target == data.len() {
         // The last record needs no LF.
-        return Cut { end: target, unclosed: None };
+        return Cut { end: target, unclosed: None, quotes };
     }
-    if end > from { Cut { end, unclosed: None } } else { record_end(data, at, from, delimiter) }
+    if end > from { Cut { end, unclosed: None, quotes } } else { record_end(data, at, from, delimiter, quotes) }
 }
 
 /// The end of the record that `at`, outside quotes, lies in; `start` is where it or an earlier record begins.
-fn record_end(data: &[u8], mut at: usize, start: usize, delimiter: u8) -> Cut {
+fn record_end(data: &[u8], mut at: usize, start: usize, delimiter: u8, mut quotes: bool) -> Cut {
     while let Some(i) = data.get(at..).and_then(|rest| memchr2(b'\n', QUOTE, rest)) {
         let found = at + i;
         at = found + 1;
         if data[found] == b'\n' {
-            return Cut { end: at, unclosed: None };
+            return Cut { end: at, unclosed: None, quotes };
         }
+        quotes = true;
         if opens(data, found, start, delimiter) {
             match close(data, found) {
                 Some(after) => at = after,
-                None => return Cut { end: data.len(), unclosed: Some(found) },
+                None => return Cut { end: data.len(), unclosed: Some(found), quotes },
             }
         }
     }
-    Cut { end: data.len(), unclosed: None }
+    Cut { end: data.len(), unclosed: None, quotes }
 }
 
 /// The records of a piece of a file, without their line ends.
@@ -118,7 +123,7 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         while self.at < self.end {
             let start = self.at;
-            let cut = record_end(self.data, start, start, self.delimiter);
+            let cut = record_end(self.data, start, start, self.delimiter, false);
             self.at = cut.end;
             let end = if cut.unclosed.is_some() { cut.end } else { trimmed(self.data, start, cut.end) };
             if end > start || self.keep_blank {
@@ -193,10 +198,10 @@ mod tests {
     #[test]
     fn an_unclosed_quote_reaches_to_the_end_and_is_known() {
         let data = b"a,b\n1,\"x\n2,3\n";
-        assert_eq!(cut(data, 0, b',', 1000, usize::MAX), Cut { end: 13, unclosed: Some(6) });
-        assert_eq!(cut(data, 0, b',', 1, usize::MAX), Cut { end: 4, unclosed: None });
-        assert_eq!(cut(data, 4, b',', 1, usize::MAX), Cut { end: 13, unclosed: Some(6) });
-        assert_eq!(cut(b"\"\"\"", 0, b',', 1, 1), Cut { end: 3, unclosed: Some(0) });
+        assert_eq!(cut(data, 0, b',', 1000, usize::MAX), Cut { end: 13, unclosed: Some(6), quotes: true });
+        assert_eq!(cut(data, 0, b',', 1, usize::MAX), Cut { end: 4, unclosed: None, quotes: false });
+        assert_eq!(cut(data, 4, b',', 1, usize::MAX), Cut { end: 13, unclosed: Some(6), quotes: true });
+        assert_eq!(cut(b"\"\"\"", 0, b',', 1, 1), Cut { end: 3, unclosed: Some(0), quotes: true });
     }
 
     #[test]

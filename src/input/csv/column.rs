@@ -201,14 +201,15 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         mut self,
         values: &mut Vec<T>,
         texts: impl Iterator<Item = &'d [u8]>,
-        parse: impl Fn(&[u8]) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
     ) {
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
-        let null_first = self.known.any(&parse);
+        let null_first = self.known.any(&read);
         for (i, raw) in texts.enumerate() {
-            let value = match if null_first { None } else { parse(raw) } {
+            // A doubled quote between the quotes is in no value's text, so they may come off unseen.
+            let value = match if null_first { None } else { read(parse::quoted(raw).unwrap_or(raw)) } {
                 Some(value) => value,
-                None => match careful(raw, self.known, &parse) {
+                None => match careful(raw, self.known, &read) {
                     Some(Some(value)) => value,
                     Some(None) => {
                         self.nulls.push(values.len() as u32);
@@ -266,7 +267,7 @@ impl<'d> Distinct<'d> {
         let tag = (hash >> 16) as u32;
         let texts = &self.texts;
         if let Some(&(_, code)) =
-            self.table.find(hash, |&(t, code)| t == tag && texts[code as usize].as_bytes() == &*text)
+            self.table.find(hash, |&(t, code)| t == tag && same(texts[code as usize].as_bytes(), &text))
         {
             return Some(code);
         }
@@ -293,6 +294,19 @@ impl<'d> Distinct<'d> {
             }
         }
         Ok(self.codes.into())
+    }
+}
+
+/// Equality without a call where the texts are short, as most are.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a0), Some(b0), Some(a1), Some(b1)) if a.len() <= 16 => a0 == b0 && a1 == b1,
+        (None, None, None, None) => std::iter::zip(a, b).all(|(a, b)| a == b),
+        _ => a == b,
     }
 }
 
@@ -380,6 +394,20 @@ mod tests {
         builder.append(std::iter::once(&b"c"[..]), &Nulls::default(), |_| false);
         let column = builder.finish(1, Some(&Dictionary::new())).unwrap();
         assert_eq!(column.value(0), Value::Str("c".into()));
+    }
+
+    #[test]
+    fn short_texts_are_compared_whole() {
+        for len in 0..20 {
+            let text = vec![b'x'; len];
+            assert!(same(&text, &text.clone()));
+            assert!(!same(&text, &vec![b'x'; len + 1]));
+            for i in 0..len {
+                let mut other = text.clone();
+                other[i] = b'y';
+                assert!(!same(&text, &other), "{len} {i}");
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@
 use super::QUOTE;
 use super::boundary::close;
 
+/// Bytes looked at together: a bit each in a register.
+const BLOCK: usize = 64;
+
 const ONES: u64 = 0x0101_0101_0101_0101;
 const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
@@ -123,24 +126,21 @@ impl Fields {
         self.edges.clear();
         self.bad.clear();
         let stop = from.saturating_add(bytes);
-        // A quoted field sends the loop off to find its end, so there a shorter block wastes less.
-        if quotes { self.scan::<true, 8>(data, stop, delimiter) } else { self.scan::<false, 64>(data, stop, delimiter) }
+        if quotes { self.scan::<true>(data, stop, delimiter) } else { self.scan::<false>(data, stop, delimiter) }
     }
 
-    fn scan<const QUOTES: bool, const BLOCK: usize>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
+    fn scan<const QUOTES: bool>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
         let mut row = Row::at(self.base);
         self.edges.push(0);
         let mut at = self.base;
         'blocks: while at < data.len() {
-            let (newlines, mut hits) = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
-                masks::<QUOTES, BLOCK>(block, delimiter)
+            let Masks { newlines, quotes, mut hits } = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
+                Masks::of::<QUOTES>(block, delimiter)
             } else {
                 let rest = &data[at..];
                 let mut block = [0; BLOCK];
                 block[..rest.len()].copy_from_slice(rest);
-                let (newlines, hits) = masks::<QUOTES, BLOCK>(&block, delimiter);
-                let real = (1 << rest.len()) - 1;
-                (newlines & real, hits & real)
+                Masks::of::<QUOTES>(&block, delimiter).first(rest.len())
             };
             while hits != 0 {
                 let bit = hits.trailing_zeros();
@@ -160,7 +160,9 @@ impl Fields {
                         self.edges.push((here + 1 - self.base) as u32);
                     }
                 } else if here == row.field {
-                    let Some(after) = close(data, here) else {
+                    let closed = close_within(quotes, bit);
+                    let Some(after) = closed.map_or_else(|| close(data, here), |bit| Some(at + bit as usize + 1))
+                    else {
                         self.refuse(row.start, Broken::Unclosed { at: here });
                         return data.len();
                     };
@@ -171,8 +173,13 @@ impl Fields {
                     if goes_on {
                         row.after_quote.get_or_insert(after);
                     }
-                    at = after;
-                    continue 'blocks;
+                    match closed {
+                        Some(bit) => hits &= above(bit),
+                        None => {
+                            at = after;
+                            continue 'blocks;
+                        }
+                    }
                 }
             }
             at += BLOCK;
@@ -235,21 +242,63 @@ pub(super) fn split(record: &[u8], delimiter: u8) -> Vec<&[u8]> {
     }
 }
 
-/// For each byte of a block, in one bit: whether it is an LF, and whether it is an LF, the delimiter or (if asked) a quote.
-#[inline(always)]
-fn masks<const QUOTES: bool, const BLOCK: usize>(block: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
-    let (mut newlines, mut hits) = (0, 0);
-    for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let newline = equal(word, b'\n');
-        let mut hit = newline | equal(word, delimiter);
-        if QUOTES {
-            hit |= equal(word, QUOTE);
+/// For each byte of a block one bit.
+struct Masks {
+    newlines: u64,
+    /// Quotes, if they were asked for.
+    quotes: u64,
+    /// Any of them, or the delimiter.
+    hits: u64,
+}
+
+impl Masks {
+    #[inline(always)]
+    fn of<const QUOTES: bool>(block: &[u8; BLOCK], delimiter: u8) -> Masks {
+        let mut masks = Masks { newlines: 0, quotes: 0, hits: 0 };
+        for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_le_bytes(*word);
+            let newline = equal(word, b'\n');
+            let mut hit = newline | equal(word, delimiter);
+            if QUOTES {
+                let quote = equal(word, QUOTE);
+                masks.quotes |= gather(quote) << (i * 8);
+                hit |= quote;
+            }
+            masks.newlines |= gather(newline) << (i * 8);
+            masks.hits |= gather(hit) << (i * 8);
         }
-        newlines |= gather(newline) << (i * 8);
-        hits |= gather(hit) << (i * 8);
+        masks
     }
-    (newlines, hits)
+
+    /// Only the first `len` bytes (less than a block).
+    fn first(self, len: usize) -> Masks {
+        let real = (1 << len) - 1;
+        Masks { newlines: self.newlines & real, quotes: self.quotes & real, hits: self.hits & real }
+    }
+}
+
+/// The bits above `bit`.
+#[inline(always)]
+fn above(bit: u32) -> u64 {
+    (!1u64).checked_shl(bit).unwrap_or(0)
+}
+
+/// The bit of the quote that closes the field that the quote at bit `open` opens, if this block alone can tell.
+#[inline(always)]
+fn close_within(quotes: u64, open: u32) -> Option<u32> {
+    let mut rest = quotes & above(open);
+    while rest != 0 {
+        let bit = rest.trailing_zeros();
+        if bit == u64::BITS - 1 {
+            // Whether it is doubled stands in the next block.
+            return None;
+        }
+        if quotes >> (bit + 1) & 1 == 0 {
+            return Some(bit);
+        }
+        rest &= above(bit + 1);
+    }
+    None
 }
 
 /// The high bit of each byte that equals `byte`, exactly (no carry runs into the next byte).
@@ -297,6 +346,22 @@ mod tests {
                 assert_eq!(gather(equal(word, b',')), want);
             }
         }
+    }
+
+    #[test]
+    fn a_block_finds_closing_quotes_where_it_can() {
+        for (text, want) in
+            [("\"a\"", Some(2)), ("\"\"\"\"", Some(3)), ("\"a\"\"", None), ("\"", None), ("\"\",", Some(1))]
+        {
+            let mut block = [b'x'; BLOCK];
+            block[..text.len()].copy_from_slice(text.as_bytes());
+            let quotes = Masks::of::<true>(&block, b',').quotes;
+            assert_eq!(close_within(quotes, 0), want, "{text}");
+        }
+        assert_eq!(close_within(1 << 63 | 1, 0), None);
+        assert_eq!(close_within(0b11 << 62 | 1, 0), None);
+        assert_eq!(close_within(1 << 63, 63), None);
+        assert_eq!((above(63), above(0), above(62)), (0, !1, 1 << 63));
     }
 
     #[test]
