@@ -13,7 +13,6 @@ mod mmap;
 mod parquet;
 mod projection;
 mod raw;
-mod widen;
 
 pub use csv::{CsvOptions, CsvSource};
 pub use files::MultiSource;
