@@ -1,4 +1,7 @@
 //! The CSV reader against a plain parser, at every chunk size, and every promise of its documentation with values.
+//!
+//! Longer than a screen because it is a list: the plain parser and what is compared with it, then cases by promise (dialect
+//! and schema; widening and errors; size). Each case stands alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
