@@ -20,6 +20,7 @@ mod program;
 mod row;
 mod text;
 mod tree;
+pub mod wgsl;
 
 pub use bind::Binder;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
