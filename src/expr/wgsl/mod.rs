@@ -8,8 +8,8 @@
 //! `i64`, `i128`, `f64` and `date` and with the helpers of a kernel by whoever runs it.
 
 mod emit;
-//mod load;
-//mod ops;
+mod load;
+mod ops;
 
 use super::program::{NodeId, Program};
 use crate::column::Class;
@@ -170,7 +170,6 @@ pub fn map_kernel(
 }
 
 /// What cannot be, unless the program is broken.
-#[allow(dead_code)]
 fn broken(program: &Program, id: NodeId, what: &str) -> Error {
     let node = program.node(id);
     Error::internal(format!("node {} ({:?}, `{}`): {what}", id.0, node.op, node.text))
