@@ -74,8 +74,10 @@ pub fn float_to_decimal(v: f64, scale: u32) -> Out {
     let near = if power >= 0 {
         product << power
     } else {
-        // Halves away from zero, on the magnitude.
-        (product + (BigInt::from(1) << (-power - 1))) >> -power
+        // Halves to even, on the magnitude.
+        let (floor, half) = (&product >> -power, BigInt::from(1) << (-power - 1));
+        let rest = product - (&floor << -power);
+        if rest > half || (rest == half && floor.bit(0)) { floor + 1 } else { floor }
     };
     let near = i128::try_from(near).ok();
     checked128(if v < 0.0 { near.map(|n| -n) } else { near })

@@ -253,6 +253,7 @@ pub fn operations() -> Vec<Operation> {
         F: f64_round(a2) => |a, _| float(f(a).round());
         F: f64_round_f32(a2) => |a, _| float(f(a) as f32 as f64);
         F: f64_is_nan(a2) => |a, _| flag(f(a).is_nan());
+        F: f64_is_finite(a2) => |a, _| flag(f(a).is_finite());
         F: f64_is_zero(a2) => |a, _| flag(f(a) == 0.0);
         F: f64_canonical(a2) => |a, _| float(if f(a) == 0.0 { 0.0 } else { f(a) });
         F: f64_key(a2) => |a, _| two(float_key(f(a)));
@@ -260,6 +261,8 @@ pub fn operations() -> Vec<Operation> {
         FF: f64_eq(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_eq());
         FF: f64_lt(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_lt());
         FF: f64_le(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_le());
+        F: f64_from_f32(ax) => |a, _| float(f32::from_bits(a as u32).into());
+        I: f64_from_f32(bx) => |_, b| float(f32::from_bits(b as u32).into());
         I: f64_from_i64(a2) => |a, _| float(a as i64 as f64);
         I: f64_from_u64(a2) => |a, _| float(a as u64 as f64);
         W: f64_from_i128(a4) => |a, _| float(a as i128 as f64);
@@ -336,6 +339,10 @@ pub fn operations() -> Vec<Operation> {
         D: date_quarter(a2) => |a, _| two((Day::of(a as i64).month as u64 - 1) / 3 + 1);
         D: date_month(a2) => |a, _| two(Day::of(a as i64).month as u64);
         D: date_week(a2) => |a, _| two(Day::of(a as i64).week as u64);
+        D: date_iso_year(a2) => |a, _| two({
+            let a = a as i64;
+            Day::of(a + 4 - i64::from(Day::of(a).weekday)).year as u64
+        });
         D: date_day(a2) => |a, _| two(Day::of(a as i64).day as u64);
         D: date_day_of_week(a2) => |a, _| two(Day::of(a as i64).weekday as u64);
         D: date_day_of_year(a2) => |a, _| two(Day::of(a as i64).day_of_year as u64);
