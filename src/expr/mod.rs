@@ -29,3 +29,6 @@ pub use row::{Fault, eval};
 pub use text::{TextCall, TextFn};
 pub use tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call, case, col, lit, null};
 pub use vector::{Evaluated, Evaluator, Morsel, Vector, VectorData};
+
+#[cfg(test)]
+mod tests;

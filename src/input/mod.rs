@@ -5,7 +5,7 @@
 
 mod arrow_ipc;
 mod cast;
-mod csv;
+pub mod csv;
 mod files;
 mod from_arrow;
 mod memory;

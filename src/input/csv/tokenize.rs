@@ -1,17 +1,10 @@
 //! From the bytes of whole records to the edges of their fields.
 //!
-//! The hot loop compares eight bytes at a time with the delimiter, the LF and the quote in ordinary 64-bit registers
-//! ("SIMD within a register"; the exact zero-byte test is from Warren, "Hacker's Delight", 6-1) and gathers the answers
-//! of 64 bytes into one mask. It never looks at a byte between two separators.
+//! The hot loop looks at 64 bytes at once ([`Masks`]) and never at a byte between two separators.
 
 use super::QUOTE;
 use super::boundary::close;
-
-/// Bytes looked at together: a bit each in a register.
-const BLOCK: usize = 64;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+use super::swar::{BLOCK, Masks};
 
 /// Why a record has no fields to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -242,41 +235,6 @@ pub(super) fn split(record: &[u8], delimiter: u8) -> Vec<&[u8]> {
     }
 }
 
-/// For each byte of a block one bit.
-struct Masks {
-    newlines: u64,
-    /// Quotes, if they were asked for.
-    quotes: u64,
-    /// Any of them, or the delimiter.
-    hits: u64,
-}
-
-impl Masks {
-    #[inline(always)]
-    fn of<const QUOTES: bool>(block: &[u8; BLOCK], delimiter: u8) -> Masks {
-        let mut masks = Masks { newlines: 0, quotes: 0, hits: 0 };
-        for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            let newline = equal(word, b'\n');
-            let mut hit = newline | equal(word, delimiter);
-            if QUOTES {
-                let quote = equal(word, QUOTE);
-                masks.quotes |= gather(quote) << (i * 8);
-                hit |= quote;
-            }
-            masks.newlines |= gather(newline) << (i * 8);
-            masks.hits |= gather(hit) << (i * 8);
-        }
-        masks
-    }
-
-    /// Only the first `len` bytes (less than a block).
-    fn first(self, len: usize) -> Masks {
-        let real = (1 << len) - 1;
-        Masks { newlines: self.newlines & real, quotes: self.quotes & real, hits: self.hits & real }
-    }
-}
-
 /// The bits above `bit`.
 #[inline(always)]
 fn above(bit: u32) -> u64 {
@@ -301,19 +259,6 @@ fn close_within(quotes: u64, open: u32) -> Option<u32> {
     None
 }
 
-/// The high bit of each byte that equals `byte`, exactly (no carry runs into the next byte).
-#[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    let x = word ^ (ONES * u64::from(byte));
-    !(((x & LOW) + LOW) | x) & !LOW
-}
-
-/// The high bits of the eight bytes, as the low eight bits.
-#[inline(always)]
-fn gather(high: u64) -> u64 {
-    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,17 +280,6 @@ mod tests {
             bad.extend(&fields.bad);
         }
         (out, bad)
-    }
-
-    #[test]
-    fn every_byte_pair_is_compared_right() {
-        for a in 0..=255u8 {
-            for b in 0..=255u8 {
-                let word = u64::from_le_bytes([a, b, a, a, b, 0, 255, a]);
-                let want: u64 = word.to_le_bytes().iter().enumerate().map(|(i, &x)| u64::from(x == b',') << i).sum();
-                assert_eq!(gather(equal(word, b',')), want);
-            }
-        }
     }
 
     #[test]
