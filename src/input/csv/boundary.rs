@@ -224,6 +224,45 @@ pub(super) fn skip_blank(data: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_cut_is_the_last_record_end_in_reach(
+            text in "(\"|\"\"|a|,|\n|\r\n|\",\"|\"\n\"|aaaaaaaaaaaaa){0,150}",
+            bytes in 1usize..400,
+            rows in prop_oneof![Just(usize::MAX), 1usize..20],
+        ) {
+            let data = text.as_bytes();
+            let mut from = 0;
+            while from < data.len() {
+                let mut end = from;
+                let mut unclosed = None;
+                for count in 0..rows {
+                    let next = record_end(data, end, end, b',', false);
+                    if count > 0 && (next.end - from > bytes || next.unclosed.is_some_and(|q| q >= from + bytes)) {
+                        break;
+                    }
+                    (end, unclosed) = (next.end, next.unclosed);
+                    if end == data.len() {
+                        break;
+                    }
+                }
+                let got = cut(data, from, b',', bytes, rows);
+                // An unclosed quote is taken along as soon as it is in reach.
+                if got.unclosed.is_none() {
+                    prop_assert_eq!((got.end, None), (end, unclosed), "{:?} from {}", text, from);
+                } else {
+                    let walked = records(data, from, data.len(), b',', true).last().map(|r| r.start);
+                    let last = record_end(data, walked.unwrap_or(0), walked.unwrap_or(0), b',', false);
+                    prop_assert_eq!((got.end, got.unclosed), (data.len(), last.unclosed), "{:?} from {}", text, from);
+                }
+                from = got.end;
+            }
+        }
+    }
 
     fn cuts(data: &str, bytes: usize, rows: usize) -> Vec<&str> {
         let mut at = 0;

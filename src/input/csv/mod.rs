@@ -22,6 +22,7 @@
 
 mod boundary;
 mod column;
+mod distinct;
 mod file;
 mod infer;
 mod lines;

@@ -215,7 +215,7 @@ fn check_first(map: &Map, record: std::ops::Range<usize>, delimiter: u8) -> Resu
             help: Some("add the closing quote, or quote a field that begins with a quote".into()),
         });
     }
-    if !map[record.start..cut.end].contains(&b'\n') && map[record].contains(&b'\r') {
+    if !map[..cut.end].contains(&b'\n') && map[record].contains(&b'\r') {
         return Err(Error::Format {
             path: map.path().into(),
             message: "the lines end with CR alone".into(),
