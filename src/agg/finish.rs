@@ -22,22 +22,32 @@ pub enum Finished {
 }
 
 impl Function {
-    /// Finishes `groups` groups. `states` are those of [`Function::states`], in that order; `arg` and `result` are the types
-    /// of the (first) argument and of the result.
+    /// Finishes all groups. The states of [`Function::states`] are, in that order, those of `states` at `used`, where one
+    /// may come twice; `args` and `result` are the types of the arguments and of the result.
     ///
     /// # Errors
     /// An integer or decimal sum that does not fit its type is an [`Error::Overflow`] whose column is `name` and whose
-    /// key is what `key` prints for the group.
+    /// key is what `key` prints for the group: of several, the one that comes first in `order` (which has every group).
+    #[expect(clippy::too_many_arguments, reason = "one call site, which would only wrap them up")]
     pub fn finish(
         &self,
-        states: &mut [&mut State],
-        groups: usize,
-        arg: &Type,
+        states: &mut [State],
+        used: &[usize],
+        order: &[u32],
+        args: &[Type],
         result: &Type,
         name: &str,
         key: &dyn Fn(usize) -> String,
     ) -> Result<Finished> {
-        let scale = i32::from(arg.scale());
+        let groups = order.len();
+        let scale_of = |arg: usize| args.get(arg).map_or(0, |ty| i32::from(ty.scale()));
+        let scale = scale_of(0);
+        for &state in used {
+            if let State::Bag(bag) = &mut states[state] {
+                bag.tidy();
+            }
+        }
+        let states: Vec<&State> = used.iter().map(|&state| &states[state]).collect();
         let scalar = |values: Vec<Value>| Column::from_values(result, &values, None).map(Finished::Scalar);
         let floats = |value: &dyn Fn(usize) -> Option<f64>| {
             let mut valid = BooleanBufferBuilder::new(groups);
@@ -51,7 +61,7 @@ impl Function {
             let nulls = Some(NullBuffer::new(valid.finish())).filter(|n| n.null_count() > 0);
             Ok(Finished::Scalar(Column { ty: Type::Float64, data: ColumnData::F64(values.into()), nulls }))
         };
-        match (self, states) {
+        match (self, &states[..]) {
             (Function::CountRows | Function::Count, [State::Count(counts)]) => {
                 let values: Vec<i64> = counts[..groups].iter().map(|&n| n as i64).collect();
                 Ok(Finished::Scalar(Column { ty: Type::Int64, data: ColumnData::I64(values.into()), nulls: None }))
@@ -74,7 +84,11 @@ impl Function {
                         }),
                     })
                 };
-                scalar((0..groups).map(value).collect::<Result<_>>()?)
+                let mut values = vec![Value::Null; groups];
+                for &group in order {
+                    values[group as usize] = value(group as usize)?;
+                }
+                scalar(values)
             }
             (Function::Mean, [State::Count(counts), State::FloatSum(sums)]) => {
                 floats(&|group| exact::mean(&sums.exact(group), counts[group], 0))
@@ -92,10 +106,9 @@ impl Function {
                 (_, None) => scalar((0..groups).map(|group| extreme.value(group)).collect()),
             },
             (Function::Moment(moment), [State::Count(counts), sums @ ..]) => {
-                floats(&|group| moment.value(counts[group], sums, group, scale))
+                floats(&|group| moment.value(counts[group], sums, group, [scale, scale_of(1)]))
             }
             (Function::CountDistinct, [State::Bag(bag)]) => {
-                bag.tidy();
                 let mut values = vec![0i64; groups];
                 bag.for_each_group(|group, items| {
                     // Equal neighbours are one value that came too often for one entry.
@@ -110,13 +123,11 @@ impl Function {
                 Ok(Finished::Scalar(Column { ty: Type::Int64, data: ColumnData::I64(values.into()), nulls: None }))
             }
             (Function::Quantile(p), [State::Bag(bag)]) => {
-                bag.tidy();
                 let mut values = Vec::with_capacity(groups);
                 bag.for_each_group(|_, items| values.push(quantile(&items.collect::<Vec<_>>(), *p, scale)));
                 floats(&|group| values[group])
             }
             (Function::TopK(k) | Function::BottomK(k), [State::Bag(bag)]) => {
-                bag.tidy();
                 let largest = matches!(self, Function::TopK(_));
                 let (mut items, mut ends) = (Vec::new(), Vec::with_capacity(groups));
                 bag.for_each_group(|_, values| {
@@ -174,8 +185,8 @@ fn fit(sum: Option<i128>, ty: &Type) -> Result<Value, String> {
 }
 
 impl Moment {
-    fn value(self, n: u64, sums: &[&mut State], group: usize, scale: i32) -> Option<f64> {
-        let of = |i: usize| match &*sums[i] {
+    fn value(self, n: u64, sums: &[&State], group: usize, [scale, scale_y]: [i32; 2]) -> Option<f64> {
+        let of = |i: usize| match sums[i] {
             State::FloatSum(s) => s.exact(group),
             State::IntSum(s) => s.exact(group),
             State::FloatProduct(s) => s.exact(group),
@@ -187,8 +198,8 @@ impl Moment {
             Moment::VarSamp => exact::var_samp(&of(0), &of(1), n, scale),
             Moment::StddevPop => exact::stddev_pop(&of(0), &of(1), n, scale),
             Moment::StddevSamp => exact::stddev_samp(&of(0), &of(1), n, scale),
-            Moment::CovarPop => exact::covar_pop(&of(0), &of(1), &of(2), n, scale, scale),
-            Moment::CovarSamp => exact::covar_samp(&of(0), &of(1), &of(2), n, scale, scale),
+            Moment::CovarPop => exact::covar_pop(&of(0), &of(1), &of(2), n, scale, scale_y),
+            Moment::CovarSamp => exact::covar_samp(&of(0), &of(1), &of(2), n, scale, scale_y),
             Moment::Corr => exact::corr(&of(0), &of(1), &of(3), &of(4), &of(2), n),
         }
     }

@@ -7,7 +7,7 @@ use arrow_buffer::OffsetBuffer;
 use arrow_schema::{Field, Schema};
 
 use super::sort::{Term, sort};
-use crate::agg::{Finished, Partial, State, key_column, key_text};
+use crate::agg::{Finished, Partial, key_column, key_text};
 use crate::column::{Chunk, Column, ColumnData, RowsFrom, Type, Value};
 use crate::expr::{self, Evaluator, NodeId};
 use crate::plan::{Output, OutputValue, Plan, PostInput, SortBy};
@@ -61,8 +61,7 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
     let mut scalars: Vec<Option<Column>> = Vec::new();
     let mut lists = Vec::new();
     for (index, call) in plan.calls.iter().enumerate() {
-        let mut used = pick(states, &call.states);
-        match call.function.finish(&mut used, *groups, &call.arg, &call.ty, &call.text, &key)? {
+        match call.function.finish(states, &call.states, order, &call.args, &call.ty, &call.text, &key)? {
             Finished::Scalar(column) => scalars.push(Some(column.take(order))),
             Finished::List { items, ends } => {
                 let start = |g: &u32| if *g == 0 { 0 } else { ends[*g as usize - 1] };
@@ -88,12 +87,6 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
         })
         .collect::<Result<_>>()?;
     Ok((Chunk { rows: order.len(), columns, origin: Arc::new(RowsFrom { first: 0 }) }, lists))
-}
-
-/// Mutable references to the states at `indices` (each at most once).
-fn pick<'a>(states: &'a mut [State], indices: &[usize]) -> Vec<&'a mut State> {
-    let mut all: Vec<Option<&mut State>> = states.iter_mut().map(Some).collect();
-    indices.iter().filter_map(|&i| all[i].take()).collect()
 }
 
 struct Table<'a> {
@@ -146,6 +139,11 @@ impl Table<'_> {
         }
     }
 
+    /// Whether `rows` are the table's rows as they are.
+    fn is_whole(&self, rows: &[u32]) -> bool {
+        rows.len() == self.chunk.rows && rows.iter().zip(0..).all(|(row, i)| *row == i)
+    }
+
     fn having(&mut self) -> Result<()> {
         let Some(node) = self.plan.having else { return Ok(()) };
         let column = self.columns(&[node])?.remove(0);
@@ -162,79 +160,38 @@ impl Table<'_> {
         self.lists.iter().find(|l| l.call == call).ok_or_else(|| Error::internal("a list call gave no list"))
     }
 
-    /// Evaluates outputs and order, unnests, sorts, limits, and writes batches.
+    /// Unnests, sorts, limits, evaluates, and writes batches. What the order needs is evaluated for every row; the rest
+    /// only for the rows that are left: an error in a row nobody asked for is none.
     fn emit(mut self) -> Result<Vec<RecordBatch>> {
         let plan = self.plan;
-        // Without an order and an unnest, only the first rows are ever looked at.
-        let unnests = plan.outputs.iter().any(|o| matches!(o.value, OutputValue::Unnest(_)));
-        if let (Some(limit), true, false) = (plan.limit, plan.order.is_empty(), unnests) {
-            let rows = limit.min(self.chunk.rows as u64) as u32;
-            self.keep(&(0..rows).collect::<Vec<_>>());
-        }
-        let mut nodes: Vec<NodeId> = Vec::new();
-        let scalar = |o: &Output| if let OutputValue::Node(node) = o.value { Some(node) } else { None };
-        nodes.extend(plan.outputs.iter().filter_map(scalar));
-        nodes.extend(plan.order.iter().filter_map(|t| if let SortBy::Node(node) = t.by { Some(node) } else { None }));
-        let mut columns = self.columns(&nodes)?.into_iter();
-        let mut next = || columns.next().ok_or_else(|| Error::internal("a column is missing"));
-        let scalars: Vec<Option<Column>> =
-            plan.outputs.iter().map(|o| scalar(o).map(|_| next()).transpose()).collect::<Result<_>>()?;
-        let sort_nodes: Vec<Option<Column>> = plan
-            .order
-            .iter()
-            .map(|t| matches!(t.by, SortBy::Node(_)).then(&mut next).transpose())
-            .collect::<Result<_>>()?;
-
         // A row of the result is a row of the table and, with an unnest, an item of each unnested list.
-        let (rows, step) = self.unnested_rows()?;
-        let unnested = |call: usize| -> Result<Column> {
-            let list = self.list(call)?;
-            let rows = rows.iter().zip(&step);
-            // Lists of different lengths side by side: the shorter one is filled with nulls.
-            let item = |(&row, &k): (&u32, &u32)| {
-                let at = list.starts[row as usize] + k;
-                (at < list.ends[row as usize]).then_some(at)
-            };
-            Ok(take_or_null(&list.items, &rows.map(item).collect::<Vec<_>>()))
-        };
-        let outputs: Vec<Option<Column>> = plan
-            .outputs
-            .iter()
-            .zip(scalars)
-            .map(|(output, scalar)| match (output.value, scalar) {
-                (OutputValue::Unnest(call), _) => unnested(call).map(Some),
-                (_, Some(column)) if unnests => Ok(Some(column.take(&rows))),
-                (_, scalar) => Ok(scalar),
-            })
-            .collect::<Result<_>>()?;
-        let mut order: Vec<u32> = if plan.order.is_empty() {
-            (0..rows.len() as u32).collect()
-        } else {
-            let terms = plan
-                .order
-                .iter()
-                .zip(&sort_nodes)
-                .map(|(term, node)| {
-                    let column = match (term.by, node) {
-                        (SortBy::Output(output), _) => outputs[output].clone(),
-                        (SortBy::Node(_), Some(column)) if unnests => Some(column.take(&rows)),
-                        (SortBy::Node(_), column) => column.clone(),
-                    };
-                    let column = column.ok_or_else(|| Error::internal("an order term has no column"))?;
-                    Ok(Term::column(&column, term.descending, term.nulls_first))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            sort(rows.len(), &terms)
-        };
-        order.truncate(plan.limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX)));
+        let (mut rows, mut step) = self.unnested_rows()?;
+        if !plan.order.is_empty() {
+            let order = self.order(&rows, &step)?;
+            rows = order.iter().map(|&i| rows[i as usize]).collect();
+            step = order.iter().map(|&i| step[i as usize]).collect();
+        }
+        rows.truncate(plan.limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX)));
+        step.truncate(rows.len());
+        if !self.is_whole(&rows) {
+            self.keep(&rows);
+        }
+        let nodes: Vec<NodeId> = plan.outputs.iter().filter_map(Output::node).collect();
+        let mut columns = self.columns(&nodes)?.into_iter();
+        let mut outputs = Vec::new();
+        for output in &plan.outputs {
+            outputs.push(match output.value {
+                OutputValue::Node(_) => columns.next(),
+                OutputValue::Unnest(call) => Some(self.items(call, None, &step)?),
+                OutputValue::List(_) => None,
+            });
+        }
         let schema = result_schema(&plan.outputs);
+        let all: Vec<u32> = (0..self.chunk.rows as u32).collect();
         let mut batches = Vec::new();
-        for part in order.chunks(BATCH_ROWS) {
+        for part in all.chunks(BATCH_ROWS) {
             let arrays = plan.outputs.iter().zip(&outputs).map(|(output, column)| match (output.value, column) {
-                (OutputValue::List(call), _) => {
-                    let rows: Vec<u32> = part.iter().map(|&r| rows[r as usize]).collect();
-                    list_array(self.list(call)?, &output.ty, &rows)
-                }
+                (OutputValue::List(call), _) => list_array(self.list(call)?, &output.ty, part),
                 (_, Some(column)) => column.take(part).to_arrow(),
                 (_, None) => Err(Error::internal("an output has no column")),
             });
@@ -244,6 +201,44 @@ impl Table<'_> {
             batches.push(batch.map_err(|e| Error::internal(format!("result batch: {e}")))?);
         }
         Ok(batches)
+    }
+
+    /// The order of the result rows, which are items `step` of the table's rows `rows`.
+    fn order(&mut self, rows: &[u32], step: &[u32]) -> Result<Vec<u32>> {
+        let plan = self.plan;
+        let node = |by: &SortBy| match by {
+            SortBy::Node(node) => Some(*node),
+            SortBy::Output(output) => plan.outputs[*output].node(),
+        };
+        let nodes: Vec<NodeId> = plan.order.iter().filter_map(|term| node(&term.by)).collect();
+        let mut columns = self.columns(&nodes)?.into_iter();
+        let whole = self.is_whole(rows);
+        let mut terms = Vec::new();
+        for term in &plan.order {
+            let column = match (node(&term.by), term.by) {
+                (Some(_), _) if whole => columns.next(),
+                (Some(_), _) => columns.next().map(|c| c.take(rows)),
+                (None, SortBy::Output(output)) => match plan.outputs[output].value {
+                    OutputValue::Unnest(call) => Some(self.items(call, Some(rows), step)?),
+                    _ => None,
+                },
+                (None, SortBy::Node(_)) => None,
+            };
+            let column = column.ok_or_else(|| Error::internal("an order term has no column"))?;
+            terms.push(Term::column(&column, term.descending, term.nulls_first));
+        }
+        Ok(sort(rows.len(), &terms))
+    }
+
+    /// Item `step[i]` of the list of row `rows[i]` (of row `i` without them). Lists of different lengths side by side:
+    /// the shorter one is filled with nulls.
+    fn items(&self, call: usize, rows: Option<&[u32]>, step: &[u32]) -> Result<Column> {
+        let list = self.list(call)?;
+        let item = |(i, &k): (usize, &u32)| {
+            let row = rows.map_or(i, |rows| rows[i] as usize);
+            (list.starts[row] + k < list.ends[row]).then(|| list.starts[row] + k)
+        };
+        Ok(take_or_null(&list.items, &step.iter().enumerate().map(item).collect::<Vec<_>>()))
     }
 
     /// The table's row of every result row, and the index of the unnested item there.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Job, Key, Named, Order, Stage};
 use crate::agg::{Function, Shape, StateSpec};
-use crate::column::{Field, Schema, Type, Value};
+use crate::column::{Class, Field, Schema, Type, Value};
 use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp};
 use crate::{Error, Result};
 
@@ -41,8 +41,8 @@ pub struct Call {
     pub text: String,
     /// The function.
     pub function: Function,
-    /// The type of its argument.
-    pub arg: Type,
+    /// The types of its arguments.
+    pub args: Vec<Type>,
     /// The type of its result.
     pub ty: Type,
     /// Which of the stage's states it is made from, in the order of [`Function::states`].
@@ -67,6 +67,13 @@ pub struct Output {
     pub ty: Type,
     /// What it holds.
     pub value: OutputValue,
+}
+
+impl Output {
+    /// The node it holds, if it is no list.
+    pub fn node(&self) -> Option<NodeId> {
+        if let OutputValue::Node(node) = self.value { Some(node) } else { None }
+    }
 }
 
 /// What a column of the result holds.
@@ -289,9 +296,10 @@ impl Taken<'_> {
             let null = self.rows.bind(&crate::expr::null().cast(Type::Int64))?;
             nodes = vec![null; nodes.len()];
         }
-        let arg = nodes.first().map_or(arg, |n| self.rows.node(*n).ty.clone());
+        let args: Vec<Type> = nodes.iter().map(|n| self.rows.node(*n).ty.clone()).collect();
+        let arg = args.first().cloned().unwrap_or(arg);
         let ty = function.result(name, &arg).map_err(|message| query(expr, message, None))?;
-        let class = arg.class().unwrap_or(crate::column::Class::Bool);
+        let class = arg.class().unwrap_or(Class::Bool);
         let arg_ids: Vec<usize> = nodes.iter().map(|node| index_of(&mut self.args, *node)).collect();
         let states = function
             .states(class)
@@ -299,7 +307,7 @@ impl Taken<'_> {
             .map(|spec| StateSpec { kind: spec.kind, args: spec.args.iter().map(|&a| arg_ids[a]).collect() })
             .map(|spec| index_of(&mut self.states, spec))
             .collect();
-        let call = Call { text: expr.to_string(), function, arg, ty, states };
+        let call = Call { text: expr.to_string(), function, args, ty, states };
         let same = |c: &Call| c.function == call.function && c.states == call.states && c.ty == call.ty;
         if let Some(found) = self.calls.iter().position(same) {
             return Ok(found);
@@ -308,22 +316,25 @@ impl Taken<'_> {
         Ok(self.calls.len() - 1)
     }
 
-    /// The two arguments of a pair function: of one class and scale, and null where the other one is.
+    /// The two arguments of a pair function: of one class, and null where the other one is. Beside a float a number is
+    /// a float, as in arithmetic; integers and decimals stay exact, each at its own scale.
     fn pair(&mut self, x: &Expr, y: &Expr) -> Result<Vec<Expr>> {
-        let kind = |ty: &Type| (ty.class(), ty.scale());
         let (x_node, y_node) = (self.rows.bind(x)?, self.rows.bind(y)?);
-        let alike = kind(&self.rows.node(x_node).ty) == kind(&self.rows.node(y_node).ty);
-        let numeric = self.rows.node(x_node).ty.is_numeric() && self.rows.node(y_node).ty.is_numeric();
-        let common = |e: &Expr| if alike || !numeric { e.clone() } else { e.clone().cast(Type::Float64) };
-        let both = |value: &Expr, other: &Expr| {
-            let node = ExprNode::Case {
-                operand: None,
-                whens: vec![(other.clone().is_not_null(), common(value))],
-                else_: None,
-            };
-            Expr { node, span: value.span.clone() }
+        let (x_ty, y_ty) = (self.rows.node(x_node).ty.clone(), self.rows.node(y_node).ty.clone());
+        let numeric = x_ty.is_numeric() && y_ty.is_numeric();
+        let common = |e: &Expr, ty: &Type| match () {
+            _ if !numeric || x_ty.class() == y_ty.class() => e.clone(),
+            _ if x_ty.is_float() || y_ty.is_float() => e.clone().cast(Type::Float64),
+            // An int64 has 19 digits.
+            _ if ty.class() == Some(Class::Int) => e.clone().cast(Type::Decimal { precision: 19, scale: 0 }),
+            _ => e.clone(),
         };
-        Ok(vec![both(x, y), both(y, x)])
+        let (x, y) = ((x, common(x, &x_ty)), (y, common(y, &y_ty)));
+        let both = |(written, value): &(&Expr, Expr), other: &Expr| {
+            let whens = vec![(other.clone().is_not_null(), value.clone())];
+            Expr { node: ExprNode::Case { operand: None, whens, else_: None }, span: written.span.clone() }
+        };
+        Ok(vec![both(&x, y.0), both(&y, x.0)])
     }
 
     fn finish(

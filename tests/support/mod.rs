@@ -92,7 +92,7 @@ pub fn difference(expected: &Expected, got: &Result<RunReport, Error>) -> Option
         (Ok(answer), Ok(report)) => {
             let (wanted, found) = (render::table(&answer.table), render::report(report));
             if wanted != found {
-                return Some(format!("expected\n{wanted}got\n{found}"));
+                return Some(render::differing(&wanted, &found));
             }
             let ledger = &report.ledger;
             let counts = (ledger.rows_filtered, ledger.rows_grouped, ledger.rows_rejected);
@@ -148,7 +148,8 @@ fn deviates(target: &str, case: &str) -> bool {
 
 /// Fails with all differences, if there are any.
 pub fn finish(wrong: Vec<String>) {
-    assert!(wrong.is_empty(), "{} differences\n\n{}", wrong.len(), wrong.join("\n\n"));
+    let shown = wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(wrong.is_empty(), "{} differences, of which\n\n{shown}", wrong.len());
 }
 
 /// A column's values from texts; see [`script::value`].

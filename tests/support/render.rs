@@ -43,6 +43,22 @@ pub fn result(report: &RunReport) -> Table {
     Table { columns, rows }
 }
 
+/// The first differences of two rendered tables, cell by cell.
+pub fn differing(wanted: &str, found: &str) -> String {
+    let (rows, others) = (wanted.lines().count(), found.lines().count());
+    let mut out = format!("{} rows expected, {} found", rows - 1, others - 1);
+    let head: Vec<&str> = wanted.lines().next().unwrap_or_default().split(" | ").collect();
+    let differ = wanted.lines().zip(found.lines()).enumerate().filter(|(_, (a, b))| a != b);
+    for (row, (a, b)) in differ.take(5) {
+        let key = a.split(" | ").next().unwrap_or_default();
+        let cells = a.split(" | ").zip(b.split(" | ")).zip(&head).filter(|((a, b), _)| a != b);
+        for ((a, b), name) in cells.take(4) {
+            out += &format!("\n  row {row} ({key}), {name}: expected {a}, got {b}");
+        }
+    }
+    out
+}
+
 fn cell(value: &Value, ty: &Type) -> String {
     match (value, ty) {
         (Value::Null, _) => "null".into(),
