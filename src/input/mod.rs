@@ -6,6 +6,7 @@
 mod arrow_ipc;
 mod cast;
 pub mod csv;
+mod detect;
 mod files;
 mod from_arrow;
 mod memory;
@@ -15,6 +16,7 @@ mod projection;
 mod raw;
 
 pub use csv::{CsvOptions, CsvSource};
+pub use detect::open;
 pub use files::MultiSource;
 
 use std::sync::Arc;
@@ -55,6 +57,23 @@ pub trait Source: Send + Sync {
 pub struct Input(Arc<dyn Source>);
 
 impl Input {
+    /// A file of any format tidemill reads, by [`open`] with the options left at their defaults.
+    ///
+    /// # Errors
+    /// See [`open`].
+    pub fn file(path: impl AsRef<std::path::Path>) -> Result<Input> {
+        open(path, &CsvOptions::default()).map(Input)
+    }
+
+    /// Files of any formats as one input, by [`MultiSource`]: columns are matched by name.
+    ///
+    /// # Errors
+    /// There is none, or see [`open`].
+    pub fn files(paths: impl IntoIterator<Item = impl AsRef<std::path::Path>>, options: &CsvOptions) -> Result<Input> {
+        let sources = paths.into_iter().map(|path| open(path, options)).collect::<Result<_>>()?;
+        MultiSource::new(sources).map(Input)
+    }
+
     /// Arrow record batches, without a copy.
     ///
     /// # Errors

@@ -169,14 +169,8 @@ fn comparisons() {
             "cast('0.00000000000000000000000000000000000001' as decimal(38,38)) < 99999999999999999999999999999999999999",
             "true bool",
         ),
-        (
-            "cast('0.00000000000000000000000000000000000001' as decimal(38,38)) > 0",
-            "true bool",
-        ),
-        (
-            "9223372036854775807 <= cast('0.5' as decimal(38,30))",
-            "false bool",
-        ),
+        ("cast('0.00000000000000000000000000000000000001' as decimal(38,38)) > 0", "true bool"),
+        ("9223372036854775807 <= cast('0.5' as decimal(38,30))", "false bool"),
         ("-1 < cast('-0.5' as decimal(38,30))", "true bool"),
         ("0 = cast('-0.5' as decimal(38,30))", "false bool"),
         ("1 = cast('1' as decimal(38,30))", "true bool"),
@@ -399,7 +393,10 @@ fn dates_and_times() {
         ("date_trunc('hour', timestamp '1969-12-31T23:59:59')", "1969-12-31T23:00:00 timestamp(us)"),
         ("date_trunc('day', timestamp '1969-12-31T23:59:59')", "1969-12-31T00:00:00 timestamp(us)"),
         ("date_trunc('month', timestamp '2013-05-06T07:08:09')", "2013-05-01T00:00:00 timestamp(us)"),
-        ("date_trunc('millisecond', timestamp(9) '2013-05-06T07:08:09.123456789')", "2013-05-06T07:08:09.123000000 timestamp(ns)"),
+        (
+            "date_trunc('millisecond', timestamp(9) '2013-05-06T07:08:09.123456789')",
+            "2013-05-06T07:08:09.123000000 timestamp(ns)",
+        ),
         ("year(null)", "null int64"),
         ("coalesce(timestamp(0) '2013-01-01', timestamp(9) '2013-01-02')", "2013-01-01T00:00:00 timestamp(ns)"),
         ("coalesce(date '2013-01-01', timestamp(0) '2013-01-02')", "2013-01-01T00:00:00 timestamp(s)"),

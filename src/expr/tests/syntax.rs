@@ -37,13 +37,21 @@ fn builders_and_text_make_the_same_trees() {
     reads("TRUE", lit(true), "true");
     reads("x in (1, 2)", col("x").in_list([1, 2]), "x in (1, 2)");
     reads("x::int64", col("x").cast(Type::Int64), "cast(x as int64)");
-    reads("try_cast(x as timestamp(ms))", col("x").try_cast(Type::Timestamp(Unit::Milli)), "try_cast(x as timestamp(ms))");
+    reads(
+        "try_cast(x as timestamp(ms))",
+        col("x").try_cast(Type::Timestamp(Unit::Milli)),
+        "try_cast(x as timestamp(ms))",
+    );
     reads("case when a then 1 else 2 end", case([(col("a"), lit(1))], 2), "case when a then 1 else 2 end");
     reads("x like 'a%'", col("x").like("a%"), "x like 'a%'");
     reads("x between 1 and 2 and y", col("x").between(1, 2).and(col("y")), "x between 1 and 2 and y");
     reads("COUNT(*)", crate::expr::call("count", []), "count()");
     reads("if(a = 1, b, c)", crate::expr::call("if", [col("a").eq(1), col("b"), col("c")]), "if(a = 1, b, c)");
-    reads("unnest(top_k(x, 2))", crate::expr::call("unnest", [crate::expr::call("top_k", [col("x"), lit(2)])]), "unnest(top_k(x, 2))");
+    reads(
+        "unnest(top_k(x, 2))",
+        crate::expr::call("unnest", [crate::expr::call("top_k", [col("x"), lit(2)])]),
+        "unnest(top_k(x, 2))",
+    );
     reads("a // b", col("a").int_div(col("b")), "a // b");
     reads("date '2013-01-31'", ExprNode::Literal(Value::Int(15_736), Type::Date).into(), "date '2013-01-31'");
     assert_eq!(parse(&lit(f64::NAN).to_string()).unwrap(), lit(f64::NAN));
@@ -106,9 +114,8 @@ fn leaf() -> impl Strategy<Value = Expr> {
         "[a-z'%_ é\\\\]{0,4}".prop_map(lit),
         Just(null()),
         (-800_000i64..3_000_000).prop_map(|d| ExprNode::Literal(Value::Int(d), Type::Date).into()),
-        (any::<i64>(), prop::sample::select(vec![Unit::Second, Unit::Milli, Unit::Micro, Unit::Nano])).prop_map(
-            |(t, unit)| ExprNode::Literal(Value::Int(t / 1_000_000), Type::Timestamp(unit)).into()
-        ),
+        (any::<i64>(), prop::sample::select(vec![Unit::Second, Unit::Milli, Unit::Micro, Unit::Nano]))
+            .prop_map(|(t, unit)| ExprNode::Literal(Value::Int(t / 1_000_000), Type::Timestamp(unit)).into()),
     ]
 }
 
@@ -130,7 +137,16 @@ pub(super) fn tree() -> impl Strategy<Value = Expr> {
         BinaryOp::And,
         BinaryOp::Or,
     ];
-    let types = vec![Type::Int8, Type::UInt64, Type::Float32, Type::Str, Type::Bool, Type::Decimal { precision: 9, scale: 2 }, Type::Timestamp(Unit::Nano), Type::Date];
+    let types = vec![
+        Type::Int8,
+        Type::UInt64,
+        Type::Float32,
+        Type::Str,
+        Type::Bool,
+        Type::Decimal { precision: 9, scale: 2 },
+        Type::Timestamp(Unit::Nano),
+        Type::Date,
+    ];
     leaf().prop_recursive(5, 40, 4, move |inner| {
         let e = inner.clone();
         let b = move || e.clone().prop_map(Box::new);
