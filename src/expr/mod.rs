@@ -21,6 +21,7 @@ mod row;
 mod text;
 mod tree;
 mod vector;
+pub mod wgsl;
 
 pub use bind::Binder;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
