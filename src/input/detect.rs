@@ -7,28 +7,39 @@ use super::mmap::Map;
 use super::{ArrowSource, CsvOptions, CsvSource, ParquetSource, RawSource, Source};
 use crate::{Error, Result};
 
+/// How to open files. The default finds everything out.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// How text is read. Its schema is also the layout of a raw file (`.bin`, `.raw`); Parquet and Arrow files state
+    /// their types themselves and keep them.
+    pub csv: CsvOptions,
+}
+
+impl From<CsvOptions> for OpenOptions {
+    fn from(csv: CsvOptions) -> Self {
+        OpenOptions { csv }
+    }
+}
+
 /// Opens a file of any format (`-`: standard input).
-///
-/// `options` say how text is read. Their schema is also the layout of a raw file (`.bin`, `.raw`); Parquet and Arrow
-/// files state their types themselves and keep them.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is of a format tidemill knows but does not read (compressed text, say).
 ///
 /// ```no_run
-/// use tidemill::input::{CsvOptions, open};
+/// use tidemill::input::{OpenOptions, open};
 ///
-/// let source = open("trips.parquet", &CsvOptions::default())?;
+/// let source = open("trips.parquet", &OpenOptions::default())?;
 /// println!("{} columns", source.schema().fields.len());
 /// # Ok::<(), tidemill::Error>(())
 /// ```
-pub fn open(path: impl AsRef<Path>, options: &CsvOptions) -> Result<Arc<dyn Source>> {
+pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
     let map = Map::open(path)?;
     match kind(&map, map.path()) {
         Kind::Parquet => ParquetSource::of(map),
         Kind::Arrow => ArrowSource::of(map),
-        Kind::Raw => RawSource::of(map, &options.schema),
-        Kind::Csv => Ok(Arc::new(CsvSource::of(map, options)?)),
+        Kind::Raw => RawSource::of(map, &options.csv.schema),
+        Kind::Csv => Ok(Arc::new(CsvSource::of(map, &options.csv)?)),
         Kind::Other { what, help } => {
             Err(Error::Format { path: map.path().into(), message: what.into(), help: Some(help.into()) })
         }
@@ -113,18 +124,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv.gz");
         std::fs::write(&path, b"\x1f\x8b\x08").unwrap();
-        let error = open(&path, &CsvOptions::default()).err().unwrap().to_string();
+        let error = open(&path, &OpenOptions::default()).err().unwrap().to_string();
         assert!(error.contains("x.csv.gz") && error.contains("gzip -dc"), "{error}");
         let path = dir.path().join("x.parquet");
         std::fs::write(&path, b"a,b\n1,2\n").unwrap();
-        let error = open(&path, &CsvOptions::default()).err().unwrap();
+        let error = open(&path, &OpenOptions::default()).err().unwrap();
         assert!(matches!(error, Error::Format { .. }), "{error}");
         let path = dir.path().join("x.raw");
         std::fs::write(&path, b"ab").unwrap();
-        let error = open(&path, &CsvOptions::default()).err().unwrap().to_string();
+        let error = open(&path, &OpenOptions::default()).err().unwrap().to_string();
         assert!(error.contains("--schema"), "{error}");
         let schema = vec![("b".to_string(), crate::column::Type::UInt8)];
-        let source = open(&path, &CsvOptions { schema, ..CsvOptions::default() }).unwrap();
+        let source = open(&path, &CsvOptions { schema, ..CsvOptions::default() }.into()).unwrap();
         assert_eq!(source.bytes(), Some(2));
     }
 }

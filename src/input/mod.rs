@@ -16,7 +16,7 @@ mod projection;
 mod raw;
 
 pub use csv::{CsvOptions, CsvSource};
-pub use detect::open;
+pub use detect::{OpenOptions, open};
 pub use files::MultiSource;
 
 use std::sync::Arc;
@@ -57,20 +57,20 @@ pub trait Source: Send + Sync {
 pub struct Input(Arc<dyn Source>);
 
 impl Input {
-    /// A file of any format tidemill reads, by [`open`] with the options left at their defaults.
-    ///
-    /// # Errors
-    /// See [`open`].
-    pub fn file(path: impl AsRef<std::path::Path>) -> Result<Input> {
-        open(path, &CsvOptions::default()).map(Input)
-    }
-
     /// Files of any formats as one input, by [`MultiSource`]: columns are matched by name.
     ///
     /// # Errors
     /// There is none, or see [`open`].
-    pub fn files(paths: impl IntoIterator<Item = impl AsRef<std::path::Path>>, options: &CsvOptions) -> Result<Input> {
-        let sources = paths.into_iter().map(|path| open(path, options)).collect::<Result<_>>()?;
+    ///
+    /// ```no_run
+    /// use tidemill::Input;
+    /// use tidemill::input::OpenOptions;
+    ///
+    /// let input = Input::open(&["2023.csv", "2024.parquet"], &OpenOptions::default())?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    pub fn open(paths: &[impl AsRef<std::path::Path>], options: &OpenOptions) -> Result<Input> {
+        let sources = paths.iter().map(|path| open(path, options)).collect::<Result<_>>()?;
         MultiSource::new(sources).map(Input)
     }
 

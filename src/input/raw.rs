@@ -56,7 +56,7 @@ impl RawSource {
                 help: Some("for example --schema 'id:int32,v:float64'".into()),
             });
         }
-        if map.len() % width != 0 {
+        if !map.len().is_multiple_of(width) {
             return Err(Error::Format {
                 path: path.into(),
                 message: format!("its {} bytes are not a whole number of records of {width} bytes", map.len()),
