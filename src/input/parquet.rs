@@ -67,6 +67,11 @@ impl ParquetSource {
             if group.num_rows() < 0 || group.total_byte_size() < 0 || group.compressed_size() < 0 {
                 return Err(damaged(path, format!("row group {} has a negative size", i + 1)));
             }
+            // Decoders make room for what the footer says before they look.
+            let flat = group.columns().iter().filter(|c| c.column_descr().max_rep_level() == 0);
+            if flat.clone().any(|c| c.num_values() != group.num_rows()) {
+                return Err(damaged(path, format!("row group {}: its columns differ in length", i + 1)));
+            }
         }
         let field = |f: &Arc<ArrowField>| Field {
             name: f.name().clone(),
