@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 pub mod cpu;
 pub mod gpu;
-//pub mod oracle;
+pub mod oracle;
 
 /// A device that runs stages. What it computes is a function of the rows alone: every backend gives the same partials,
 /// up to the order of groups and the way a state is held.
