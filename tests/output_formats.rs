@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Float64Type};
+use arrow_array::types::Float64Type;
 use arrow_array::*;
 use tidemill::Error;
 use tidemill::column::{Dictionary, FieldType, Type, Unit, Value};
@@ -31,8 +30,7 @@ fn bytes(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
     let mut writer = writer(format, batches[0].schema(), Box::new(sink.clone()), Path::new("sink")).unwrap();
     batches.iter().for_each(|b| writer.write(b).unwrap());
     writer.finish().unwrap();
-    let bytes = sink.0.lock().unwrap().clone();
-    bytes
+    sink.0.lock().unwrap().clone()
 }
 
 fn text(format: Format, batches: &[RecordBatch]) -> String {
@@ -283,13 +281,12 @@ fn seconds_beyond_parquet_are_an_error() {
 
 #[test]
 fn what_the_engine_never_makes_is_refused() {
-    let halves: ArrayRef = Arc::new(Time64MicrosecondArray::from(vec![1]));
-    let batch = RecordBatch::try_from_iter([("t", halves)]).unwrap();
+    let times: ArrayRef = Arc::new(Time64MicrosecondArray::from(vec![1]));
+    let batch = RecordBatch::try_from_iter([("t", times)]).unwrap();
     let error = writer(Format::Csv, batch.schema(), Box::new(io::sink()), Path::new("x")).err().unwrap();
     assert!(error.to_string().contains("column 't'"), "{error}");
     assert!(value_text(batch.column(0), 0).is_err());
     assert_eq!(cell(&Decimal128Array::from(vec![Some(7)]), 0), Value::Wide(7));
-    assert_eq!(batch.column(0).as_primitive_opt::<Decimal128Type>().is_none(), true);
 }
 
 /// A pipe whose reader has gone after some bytes.
