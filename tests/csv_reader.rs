@@ -1,4 +1,7 @@
 //! The CSV reader against a plain parser, at every chunk size, and every promise of its documentation with values.
+//!
+//! Longer than a screen because it is a list: the plain parser and what is compared with it, then cases by promise (dialect
+//! and schema; widening and errors; size). Each case stands alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -176,8 +179,11 @@ fn reference(data: &[u8], delimiter: u8) -> Vec<Record> {
     out
 }
 
+/// Rows, their places, and the start and fault of every bad record.
+type Expected = (Vec<Vec<String>>, Vec<Place>, Vec<(usize, &'static str)>);
+
 /// What the reader should give of a file of `columns` string columns without a header.
-fn expected(data: &[u8], columns: usize, delimiter: u8) -> (Vec<Vec<String>>, Vec<Place>, Vec<(usize, &'static str)>) {
+fn expected(data: &[u8], columns: usize, delimiter: u8) -> Expected {
     let nulls = CsvOptions::default().null_values;
     let (mut rows, mut places, mut bad) = (vec![], vec![], vec![]);
     for record in reference(data, delimiter) {
@@ -209,14 +215,12 @@ fn check(text: &str, delimiter: u8, sizes: &[(usize, usize)]) {
         return;
     };
     let columns = first.fields.len();
-    if first.broken && text.as_bytes()[first.start..].iter().filter(|&&b| b == b'"').count() % 2 == 1 {
-        // An unclosed quote in the first record is an error at opening, tested below.
-        return;
-    }
     let csv = file(text);
     let source = match CsvSource::open(&csv.path, &options_for(columns, delimiter)) {
         Ok(source) => source,
-        Err(Error::Format { .. } | Error::Data { .. }) => return,
+        // An unclosed quote in the first record, or lines that end with CR alone: tested below.
+        Err(Error::Data { .. }) if first.broken => return,
+        Err(Error::Format { .. }) if text.contains('\r') && !text.contains('\n') => return,
         Err(error) => panic!("{error}"),
     };
     let (want, places, bad) = expected(text.as_bytes(), columns, delimiter);

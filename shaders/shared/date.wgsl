@@ -10,6 +10,7 @@
 //
 //   date_civil(days) -> Civil       date_from_civil(year: vec2<u32>, month: u32, day: u32) -> vec2<u32>
 //   date_year(days)  date_quarter(days)  date_month(days)  date_week(days)  ISO 8601 week, 1 to 53
+//   date_iso_year(days)  the year its ISO 8601 week belongs to
 //   date_day(days)   date_day_of_week(days)  ISO, Monday = 1 .. Sunday = 7   date_day_of_year(days)  from 1
 //   date_trunc(days, unit: u32)     the first day; unit is one of
 //       UNIT_YEAR (0)  UNIT_QUARTER (1)  UNIT_MONTH (2)  UNIT_WEEK (3, Monday)  UNIT_DAY (4)
@@ -83,9 +84,16 @@ fn date_month(days: vec2<u32>) -> vec2<u32> {
 }
 
 // The week of a year is numbered by its Thursday.
+fn date_thursday(days: vec2<u32>) -> vec2<u32> {
+    return i64_sub(i64_add(days, vec2<u32>(4u, 0u)), date_day_of_week(days));
+}
+
 fn date_week(days: vec2<u32>) -> vec2<u32> {
-    let thursday = i64_sub(i64_add(days, vec2<u32>(4u, 0u)), date_day_of_week(days));
-    return vec2<u32>((date_civil(thursday).day_of_year - 1u) / 7u + 1u, 0u);
+    return vec2<u32>((date_civil(date_thursday(days)).day_of_year - 1u) / 7u + 1u, 0u);
+}
+
+fn date_iso_year(days: vec2<u32>) -> vec2<u32> {
+    return date_civil(date_thursday(days)).year;
 }
 
 fn date_day(days: vec2<u32>) -> vec2<u32> {

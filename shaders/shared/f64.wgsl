@@ -12,15 +12,16 @@
 //   f64_round_f32(a)              to the nearest binary32, and back
 //
 //   f64_eq(a, b)   f64_lt(a, b)   f64_le(a, b) -> bool      SQL order: -0 = +0, NaN = NaN, NaN above everything
-//   f64_is_nan(a)  f64_is_zero(a) -> bool
+//   f64_is_nan(a)  f64_is_zero(a)  f64_is_finite(a) -> bool
 //   f64_canonical(a)              -0 becomes +0 and every NaN F64_NAN: equal bits = equal group
 //   f64_key(a)                    words that order as unsigned 64 bit: -inf < .. < -0 < +0 < .. < +inf < NaN
 //   f64_from_key(k)               its inverse
 //
+//   f64_from_f32(a: u32)          the bits of a binary32, widened exactly
 //   f64_from_i64(a: vec2<u32>)    f64_from_u64(a: vec2<u32>)    f64_from_i128(a: vec4<u32>)    rounded once
 //   f64_from_decimal(a: vec4<u32>, scale: u32)              a / 10^scale, rounded once; scale <= 38
 //   f64_to_i64_checked(a) -> I64Result                      half to even; not ok for NaN, inf and beyond 64 bits
-//   f64_to_i128_checked(a, scale: u32) -> I128Result        a * 10^scale exactly, then half away from zero; not ok
+//   f64_to_i128_checked(a, scale: u32) -> I128Result        a * 10^scale exactly, then half to even; not ok
 //                                                           for NaN, inf and beyond 38 digits; scale <= 38
 //
 // Inside, a significand is 53 bits, or is placed with its leading one at bit 62 with 10 bits below to round by.
@@ -34,6 +35,10 @@ fn f64_is_nan(a: vec2<u32>) -> bool {
 
 fn f64_is_zero(a: vec2<u32>) -> bool {
     return (a.x | (a.y << 1u)) == 0u;
+}
+
+fn f64_is_finite(a: vec2<u32>) -> bool {
+    return (a.y & 0x7ff00000u) != 0x7ff00000u;
 }
 
 // (significand with its leading one at bit 52, biased exponent as i32 bits) of a finite value that is not zero.
@@ -367,6 +372,20 @@ fn f64_le(a: vec2<u32>, b: vec2<u32>) -> bool {
     return !f64_lt(b, a);
 }
 
+fn f64_from_f32(a: u32) -> vec2<u32> {
+    let sign = a & 0x80000000u;
+    let m = a & 0x7fffffffu;
+    // A subnormal's leading one goes to bit 23; its exponent is 897 - s, and the leading one adds 1.
+    let s = countLeadingZeros(m) - 8u;
+    let n = m << (s & 31u);
+    let tiny = vec2<u32>(n << 29u, (n >> 3u) + ((896u - s) << 20u));
+    let v = select(vec2<u32>(m << 29u, (m >> 3u) + 0x38000000u), tiny, m < 0x800000u);
+    var r = vec2<u32>(v.x, v.y | sign);
+    r = select(r, vec2<u32>(0u, sign), m == 0u);
+    r = select(r, vec2<u32>(0u, 0x7ff00000u | sign), m == 0x7f800000u);
+    return select(r, F64_NAN, m > 0x7f800000u);
+}
+
 fn f64_from_u64(a: vec2<u32>) -> vec2<u32> {
     let s = u64_clz(a);
     let v = f64_pack(0u, 1086u - s, u64_shr_jam(u64_shl(a, s & 63u), 1u));
@@ -443,7 +462,11 @@ fn f64_to_i128_checked(a: vec2<u32>, scale: u32) -> I128Result {
     let big = right > 127u;
     let t = select(vec4<u32>(near.x | next.x, near.y | next.y, near.z | next.z, near.w | next.w), far, big);
     let down_fits = big || i128_is_zero(far);
-    let down = i128_add(u128_shr(t, 1u), vec4<u32>(t.x & 1u, 0u, 0u, 0u));
+    // Whether nothing but zeros lies below that place.
+    let kept = u128_shl(select(near, far, big), right & 127u);
+    let exact = i128_eq(kept, select(p.lo, p.hi, big)) && (!big || i128_is_zero(p.lo));
+    let odd = select((t.x >> 1u) | 1u, t.x >> 1u, exact);
+    let down = i128_add(u128_shr(t, 1u), vec4<u32>(t.x & odd & 1u, 0u, 0u, 0u));
     let whole = x >= 1075u;
     let m = select(down, up, whole);
     let fits = select(down_fits, up_fits, whole) && e < 0x7ffu && i128_in_38_digits(m);

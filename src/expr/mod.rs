@@ -21,6 +21,7 @@ mod row;
 mod text;
 mod tree;
 mod vector;
+pub mod wgsl;
 
 pub use bind::Binder;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
@@ -29,3 +30,6 @@ pub use row::{Fault, eval};
 pub use text::{TextCall, TextFn};
 pub use tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call, case, col, lit, null};
 pub use vector::{Evaluated, Evaluator, Morsel, Vector, VectorData};
+
+#[cfg(test)]
+mod tests;

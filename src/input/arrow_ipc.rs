@@ -41,9 +41,12 @@ impl ArrowSource {
     /// # Errors
     /// It cannot be read, or is no Arrow IPC file (the stream format is not one), or it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
-        let path = path.as_ref();
-        let buffer = Map::open(path)?.buffer();
-        guarded(path, || ArrowSource::read_footer(path, buffer)).map(|source| Arc::new(source) as Arc<dyn Source>)
+        ArrowSource::of(Map::open(path)?)
+    }
+
+    pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
+        let source = guarded(map.path(), || ArrowSource::read_footer(map.path(), map.buffer()))?;
+        Ok(Arc::new(source))
     }
 
     fn read_footer(path: &Path, buffer: Buffer) -> Result<ArrowSource, String> {

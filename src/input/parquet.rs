@@ -56,8 +56,12 @@ impl ParquetSource {
     /// # Errors
     /// It cannot be read, or is no Parquet file, or its footer is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
-        let path = path.as_ref();
-        let bytes = Bytes::from_owner(Mapped(Map::open(path)?));
+        ParquetSource::of(Map::open(path)?)
+    }
+
+    pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
+        let path = &map.path().to_path_buf();
+        let bytes = Bytes::from_owner(Mapped(map));
         let (metadata, micros, int96) = guarded(path, || read_footer(&bytes))?;
         for (i, group) in metadata.metadata().row_groups().iter().enumerate() {
             if group.num_rows() < 0 || group.total_byte_size() < 0 || group.compressed_size() < 0 {

@@ -88,10 +88,19 @@ pub fn date_month(days: Vec2) -> Vec2 {
     vec2(date_civil(days).month, 0)
 }
 
-/// The week of a year is numbered by its Thursday.
+/// The Thursday of the day's week: the week of a year is numbered by it.
+pub fn date_thursday(days: Vec2) -> Vec2 {
+    i64_sub(i64_add(days, vec2(4, 0)), date_day_of_week(days))
+}
+
+/// The ISO 8601 week, 1 to 53.
 pub fn date_week(days: Vec2) -> Vec2 {
-    let thursday = i64_sub(i64_add(days, vec2(4, 0)), date_day_of_week(days));
-    vec2((date_civil(thursday).day_of_year - 1) / 7 + 1, 0)
+    vec2((date_civil(date_thursday(days)).day_of_year - 1) / 7 + 1, 0)
+}
+
+/// The year the ISO 8601 week belongs to.
+pub fn date_iso_year(days: Vec2) -> Vec2 {
+    date_civil(date_thursday(days)).year
 }
 
 /// The day of the month, from 1.

@@ -10,7 +10,7 @@ use std::cmp::{max, min};
 
 use super::i64::*;
 use super::i128::*;
-use super::word::{Vec2, Vec3, Vec4, Word, i32_of, select, vec2, vec3, vec4, word};
+use super::word::{Vec2, Vec3, Vec4, Word, count_leading_zeros, i32_of, select, vec2, vec3, vec4, word};
 
 /// The one NaN that comes out.
 pub const F64_NAN: Vec2 = Vec2 { x: Word(0), y: Word(0x7ff80000) };
@@ -29,6 +29,11 @@ pub fn f64_is_nan(a: Vec2) -> bool {
 /// Whether `a` is +0 or -0.
 pub fn f64_is_zero(a: Vec2) -> bool {
     (a.x | (a.y << 1)) == 0
+}
+
+/// Whether `a` is neither NaN nor infinite.
+pub fn f64_is_finite(a: Vec2) -> bool {
+    (a.y & 0x7ff00000) != 0x7ff00000
 }
 
 /// (significand with its leading one at bit 52, biased exponent as i32 bits) of a finite value that is not zero.
@@ -380,6 +385,21 @@ pub fn f64_le(a: Vec2, b: Vec2) -> bool {
     !f64_lt(b, a)
 }
 
+/// The bits of a binary32, widened exactly.
+pub fn f64_from_f32(a: Word) -> Vec2 {
+    let sign = a & 0x80000000;
+    let m = a & 0x7fffffff;
+    // A subnormal's leading one goes to bit 23; its exponent is 897 - s, and the leading one adds 1.
+    let s = count_leading_zeros(m) - 8;
+    let n = m << (s & 31);
+    let tiny = vec2(n << 29, (n >> 3) + ((896 - s) << 20));
+    let v = select(vec2(m << 29, (m >> 3) + 0x38000000), tiny, m < 0x800000);
+    let mut r = vec2(v.x, v.y | sign);
+    r = select(r, vec2(0, sign), m == 0);
+    r = select(r, vec2(0, 0x7ff00000 | sign), m == 0x7f800000);
+    select(r, F64_NAN, m > 0x7f800000)
+}
+
 /// Of an unsigned integer, rounded once.
 pub fn f64_from_u64(a: Vec2) -> Vec2 {
     let s = u64_clz(a);
@@ -443,7 +463,7 @@ pub fn f64_to_i64_checked(a: Vec2) -> I64Result {
     I64Result::new(select(m, i64_neg(m), negative), e < 1086 || least)
 }
 
-/// `a * 10^scale` exactly, then rounded, halves away from zero; not for NaN, infinities and beyond 38 digits.
+/// `a * 10^scale` exactly, then rounded, halves to even; not for NaN, infinities and beyond 38 digits.
 pub fn f64_to_i128_checked(a: Vec2, scale: Word) -> I128Result {
     let e = (a.y >> 20) & 0x7ff;
     let f = vec4(a.x, (a.y & 0xfffff) | (min(e, Word(1)) << 20), 0, 0);
@@ -462,7 +482,11 @@ pub fn f64_to_i128_checked(a: Vec2, scale: Word) -> I128Result {
     let big = right > 127;
     let t = select(vec4(near.x | next.x, near.y | next.y, near.z | next.z, near.w | next.w), far, big);
     let down_fits = big || i128_is_zero(far);
-    let down = i128_add(u128_shr(t, Word(1)), vec4(t.x & 1, 0, 0, 0));
+    // Whether nothing but zeros lies below that place.
+    let kept = u128_shl(select(near, far, big), right & 127);
+    let exact = i128_eq(kept, select(p.lo, p.hi, big)) && (!big || i128_is_zero(p.lo));
+    let odd = select((t.x >> 1) | 1, t.x >> 1, exact);
+    let down = i128_add(u128_shr(t, Word(1)), vec4(t.x & odd & 1, 0, 0, 0));
     let whole = x >= 1075;
     let m = select(down, up, whole);
     let fits = select(down_fits, up_fits, whole) && e < 0x7ff && i128_in_38_digits(m);

@@ -15,6 +15,11 @@ pub fn two(v: u64) -> Out {
     four(v as u128)
 }
 
+/// With the lowest bit set if anything is left.
+pub fn jammed(v: u128, rest: u128) -> Out {
+    four(v | (rest != 0) as u128)
+}
+
 pub fn flag(v: bool) -> Out {
     two(v as u64)
 }
@@ -74,8 +79,10 @@ pub fn float_to_decimal(v: f64, scale: u32) -> Out {
     let near = if power >= 0 {
         product << power
     } else {
-        // Halves away from zero, on the magnitude.
-        (product + (BigInt::from(1) << (-power - 1))) >> -power
+        // Halves to even, on the magnitude.
+        let (floor, half) = (&product >> -power, BigInt::from(1) << (-power - 1));
+        let rest = product - (&floor << -power);
+        if rest > half || (rest == half && floor.bit(0)) { floor + 1 } else { floor }
     };
     let near = i128::try_from(near).ok();
     checked128(if v < 0.0 { near.map(|n| -n) } else { near })

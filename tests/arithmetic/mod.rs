@@ -88,8 +88,9 @@ impl Words for I128Result {
     }
 }
 
-/// Workgroups of 64 in a dispatch; an invocation takes every `64 * WORKGROUPS`th case.
-pub const WORKGROUPS: u32 = 256;
+/// Workgroups of 64 invocations in a row of the dispatch; an invocation has one case (on lavapipe, a loop over cases costs
+/// more than the arithmetic in it).
+pub const ROW_OF_WORKGROUPS: u32 = 1024;
 
 /// A kernel that runs one operation over all pairs: `v_out[i]` and `ok_out[i]` from `a_in[i]` and `b_in[i]`.
 pub fn shader(operation: &Operation) -> String {
@@ -120,18 +121,19 @@ fn kernel(bindings: &str, body: &str) -> String {
         "{library}{PUT}
 {bindings}
 // An override makes naga drop the functions that are not called.
-override STRIDE: u32 = {};
+override ROW: u32 = {};
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
-    for (var i = id.x; i < arrayLength(&v_out); i += STRIDE) {{
+    let i = id.y * ROW + id.x;
+    if (i < arrayLength(&v_out)) {{
         let a = a_in[i];
         let b = b_in[i];
         {body}
     }}
 }}
 ",
-        WORKGROUPS * 64
+        64 * ROW_OF_WORKGROUPS
     )
 }
 
@@ -244,6 +246,12 @@ pub fn operations() -> Vec<Operation> {
         FF: f64_mul(a2, b2) => |a, b| float(f(a) * f(b));
         FF: f64_div(a2, b2) => |a, b| float(f(a) / f(b));
         FF: f64_rem(a2, b2) => |a, b| float(f(a) % f(b));
+        S: f64_mul_significands(a2, b2) => |a, b| jammed(a * b >> 42, a * b & ((1 << 42) - 1));
+        Sd: f64_div_significands(a2, b2) => |a, b| jammed((a << 55) / b, (a << 55) % b);
+        Sr: f64_sqrt_significand(a2) => |a, _| {
+            let root = (a << 56).isqrt();
+            jammed(root, (a << 56) - root * root)
+        };
         F: f64_sqrt(a2) => |a, _| float(f(a).sqrt());
         F: f64_neg(a2) => |a, _| float(-f(a));
         F: f64_abs(a2) => |a, _| float(f(a).abs());
@@ -253,6 +261,7 @@ pub fn operations() -> Vec<Operation> {
         F: f64_round(a2) => |a, _| float(f(a).round());
         F: f64_round_f32(a2) => |a, _| float(f(a) as f32 as f64);
         F: f64_is_nan(a2) => |a, _| flag(f(a).is_nan());
+        F: f64_is_finite(a2) => |a, _| flag(f(a).is_finite());
         F: f64_is_zero(a2) => |a, _| flag(f(a) == 0.0);
         F: f64_canonical(a2) => |a, _| float(if f(a) == 0.0 { 0.0 } else { f(a) });
         F: f64_key(a2) => |a, _| two(float_key(f(a)));
@@ -260,6 +269,8 @@ pub fn operations() -> Vec<Operation> {
         FF: f64_eq(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_eq());
         FF: f64_lt(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_lt());
         FF: f64_le(a2, b2) => |a, b| flag(sql_order(f(a), f(b)).is_le());
+        F: f64_from_f32(ax) => |a, _| float(f32::from_bits(a as u32).into());
+        I: f64_from_f32(bx) => |_, b| float(f32::from_bits(b as u32).into());
         I: f64_from_i64(a2) => |a, _| float(a as i64 as f64);
         I: f64_from_u64(a2) => |a, _| float(a as u64 as f64);
         W: f64_from_i128(a4) => |a, _| float(a as i128 as f64);
@@ -336,6 +347,10 @@ pub fn operations() -> Vec<Operation> {
         D: date_quarter(a2) => |a, _| two((Day::of(a as i64).month as u64 - 1) / 3 + 1);
         D: date_month(a2) => |a, _| two(Day::of(a as i64).month as u64);
         D: date_week(a2) => |a, _| two(Day::of(a as i64).week as u64);
+        D: date_iso_year(a2) => |a, _| two({
+            let a = a as i64;
+            Day::of(a + 4 - i64::from(Day::of(a).weekday)).year as u64
+        });
         D: date_day(a2) => |a, _| two(Day::of(a as i64).day as u64);
         D: date_day_of_week(a2) => |a, _| two(Day::of(a as i64).weekday as u64);
         D: date_day_of_year(a2) => |a, _| two(Day::of(a as i64).day_of_year as u64);
