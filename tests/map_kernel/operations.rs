@@ -250,9 +250,17 @@ fn cases() -> Vec<(Type, Type, Vec<String>)> {
     cases.push((Type::Null, Type::Int64, [of(&[UNARY, BINARY]), casts()].concat()));
     for unit in [None, Some(Unit::Second), Some(Unit::Milli), Some(Unit::Micro), Some(Unit::Nano)] {
         let ty = unit.map_or(Type::Date, Type::Timestamp);
-        cases.push((ty.clone(), ty, of(&[TIME, &["a - b", "a = b", "a < b", "a <= b", "greatest(a, b)", "a is null"]])));
+        cases.push((
+            ty.clone(),
+            ty,
+            of(&[TIME, &["a - b", "a = b", "a < b", "a <= b", "greatest(a, b)", "a is null"]]),
+        ));
     }
-    cases.push((Type::Date, Type::Timestamp(Unit::Milli), of(&[&["a - b", "a = b", "a < b", "b <= a", "least(a, b)"]])));
+    cases.push((
+        Type::Date,
+        Type::Timestamp(Unit::Milli),
+        of(&[&["a - b", "a = b", "a < b", "b <= a", "least(a, b)"]]),
+    ));
     cases.push((Type::Date, Type::Int64, of(&[&["a + b", "a - b"]])));
     // Strings are the host's; the device moves their codes and takes what the host made of them, errors included.
     cases.push((
@@ -314,9 +322,24 @@ fn every_operation_agrees_on_hostile_values() {
                 assert!(name.starts_with("Select") || seen.0.contains(&name), "{name} was not run");
             }
         }
-        for name in ["Add Int", "Sub Int", "Mul Int", "Div Int", "Rem Int", "Neg Int", "Abs Int", "Add Wide", "Sub Wide",
-            "Mul Wide", "WideToInt Wide", "WideScaleUp Wide", "IntScale Int", "Div Wide", "Rem Wide", "Div Float"]
-        {
+        for name in [
+            "Add Int",
+            "Sub Int",
+            "Mul Int",
+            "Div Int",
+            "Rem Int",
+            "Neg Int",
+            "Abs Int",
+            "Add Wide",
+            "Sub Wide",
+            "Mul Wide",
+            "WideToInt Wide",
+            "WideScaleUp Wide",
+            "IntScale Int",
+            "Div Wide",
+            "Rem Wide",
+            "Div Float",
+        ] {
             for checked in ["", " checked"] {
                 let name = format!("{name}{checked}");
                 assert!(seen.0.contains(&name), "{name} was not run");

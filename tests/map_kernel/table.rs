@@ -59,7 +59,11 @@ pub fn hostile(ty: &Type) -> Vec<Value> {
         Type::UInt64 => wides(u64::MAX.into(), 0, &[1 << 63, (1 << 63) - 1, 1 << 32, (1 << 53) + 1]),
         Type::Decimal { precision, .. } => {
             let most = 10i128.pow((*precision).into()) - 1;
-            wides(most, -most, &[1 << 63, (1 << 63) - 1, -(1 << 63), 1 << 64, 10i128.pow(30), 5 * 10i128.pow(29), 1 << 90])
+            wides(
+                most,
+                -most,
+                &[1 << 63, (1 << 63) - 1, -(1 << 63), 1 << 64, 10i128.pow(30), 5 * 10i128.pow(29), 1 << 90],
+            )
         }
         Type::Float32 | Type::Float64 => {
             let mut all = vec![0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
@@ -72,7 +76,13 @@ pub fn hostile(ty: &Type) -> Vec<Value> {
                 all.extend([f64::MAX, f64::MIN, 1.0 - f64::EPSILON / 2.0, 4_503_599_627_370_497.5, 9.3e18, 1e38]);
                 all.extend([9_223_372_036_854_774_784.0, 9_223_372_036_854_775_808.0, -9_223_372_036_854_775_808.0]);
                 // Ties of binary32: between its subnormals, at its smallest and at its largest.
-                all.extend([2f64.powi(-150), 3.0 * 2f64.powi(-150), f64::from(f32::MAX) + 2f64.powi(103), 0.125, 0.005]);
+                all.extend([
+                    2f64.powi(-150),
+                    3.0 * 2f64.powi(-150),
+                    f64::from(f32::MAX) + 2f64.powi(103),
+                    0.125,
+                    0.005,
+                ]);
                 all.push(f64::from_bits(0x7ff0_0000_0000_0001));
             }
             let narrow = |v: f64| if *ty == Type::Float32 { f64::from(v as f32) } else { v };
