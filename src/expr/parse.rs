@@ -18,8 +18,9 @@ use crate::{Error, Result};
 
 /// Nesting beyond this is refused: every later step recurses as deep as the tree.
 const DEEPEST: usize = 200;
-/// Infix operators in one text beyond this are refused before parsing, since chains of them nest.
-const MOST_OPERATORS: usize = 4_000;
+/// A chain of operators beyond this is refused before parsing: it nests, and the parser's own tree would be too deep
+/// to walk.
+const LONGEST_CHAIN: usize = 400;
 
 /// Parses one expression.
 ///
@@ -127,6 +128,10 @@ impl Dialect for Sql {
         true
     }
 
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn allow_extract_single_quotes(&self) -> bool {
         true
     }
@@ -153,13 +158,9 @@ impl Text {
         let tokens = Tokenizer::new(&Sql, &self.source)
             .tokenize_with_location()
             .map_err(|e| self.error(lower_first(&e.message), self.offset(e.location), None))?;
-        let operators = tokens.iter().filter(|t| is_operator(&t.token)).count();
-        if operators > MOST_OPERATORS {
-            return Err(self.error(
-                format!("the expression has {operators} operators; the most is {MOST_OPERATORS}"),
-                0,
-                None,
-            ));
+        if longest_chain(&tokens) > LONGEST_CHAIN {
+            let help = "use `in (…)` for a long chain of `or`, or name a part with --map";
+            return Err(self.error(format!("more than {LONGEST_CHAIN} operators in one chain"), 0, Some(help)));
         }
         if tokens.iter().all(|t| matches!(t.token, Token::Whitespace(_) | Token::EOF)) {
             return Err(self.error("expected an expression, found nothing", 0, None));
@@ -539,17 +540,28 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect())
 }
 
-fn is_operator(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => {
-            matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::NOT)
+/// The most operators that stand between the same parentheses, commas and branches of a case.
+fn longest_chain(tokens: &[TokenWithSpan]) -> usize {
+    let (mut open, mut longest) = (vec![0], 0);
+    for token in tokens {
+        let depth = open.len();
+        let chain = &mut open[depth - 1];
+        match &token.token {
+            Token::LParen => open.push(0),
+            Token::RParen if depth > 1 => _ = open.pop(),
+            Token::Comma => *chain = 0,
+            Token::Word(word) => match word.keyword {
+                Keyword::WHEN | Keyword::THEN | Keyword::ELSE => *chain = 0,
+                Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::ILIKE | Keyword::NOT => *chain += 1,
+                Keyword::IN | Keyword::BETWEEN | Keyword::CASE => *chain += 1,
+                _ => {}
+            },
+            Token::RParen | Token::Whitespace(_) | Token::EOF | Token::Number(..) | Token::SingleQuotedString(_) => {}
+            _ => *chain += 1,
         }
-        Token::Comma | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::EOF => false,
-        Token::Number(..) | Token::SingleQuotedString(_) => false,
-        // `-5, -6` in a list is no chain.
-        Token::Minus => false,
-        _ => true,
+        longest = longest.max(open.last().copied().unwrap_or(0));
     }
+    longest
 }
 
 /// `timestamp(us)`, as this crate prints that type, becomes `timestamp(6)`, as SQL has it.
