@@ -201,11 +201,18 @@ fn chains_and_nests_too_deep_are_refused_not_overflowed() {
         "-".repeat(3).replace('-', "- ").repeat(2_000) + "a",
         "a or ".repeat(3_000) + "a",
         "case when a then ".repeat(5_000),
+        "case when a then ".repeat(14),
+        "case when a then ".repeat(14) + "end" + &" end".repeat(13),
+        format!("{}a{}", "case when a then ".repeat(20), " end".repeat(20)),
         "f(".repeat(5_000),
     ] {
         assert!(parse(&text).is_err());
     }
     let long = format!("x in ({}1)", "-5, ".repeat(20_000));
     assert!(parse(&long).is_ok());
-    assert!(parse(&("a or ".repeat(150) + "a")).is_ok());
+    let schema = crate::column::Schema { fields: vec![crate::column::Field::new("a", Type::Bool)] };
+    let chain = parse(&("a or ".repeat(150) + "not a")).unwrap();
+    assert!(crate::expr::Binder::new(&schema).bind(&chain).is_ok());
+    assert!(parse(&format!("{}a{}", "case when a then ".repeat(14), " end".repeat(14))).is_ok());
+    assert!(parse(&format!("case {} end", "when a = 1 and b then c + 1 ".repeat(1_000))).is_ok());
 }
