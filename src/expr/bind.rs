@@ -62,7 +62,11 @@ impl<'s> Binder<'s> {
     /// [`Error::Query`] for an unknown name, an operation its types do not allow, an aggregate where there is a row.
     pub fn bind(&mut self, expr: &Expr) -> Result<NodeId> {
         let outer = std::mem::replace(&mut self.text, expr.to_string());
-        let result = self.bind_node(expr);
+        let result = match &expr.node {
+            // Apart from the rest, whose frame is large: chains of operators are what nests deepest.
+            ExprNode::Binary(op, a, b) => self.binary(*op, a, b, expr),
+            _ => self.bind_node(expr),
+        };
         self.text = outer;
         result
     }
@@ -88,29 +92,7 @@ impl<'s> Binder<'s> {
                 let id = self.bind_condition(x)?;
                 Ok(self.not(id))
             }
-            ExprNode::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
-                let (a, b) = (self.bind_condition(a)?, self.bind_condition(b)?);
-                Ok(self.logic(*op == BinaryOp::And, a, b))
-            }
-            ExprNode::Binary(BinaryOp::Concat, a, b) => {
-                let args = vec![self.bind(a)?, self.bind(b)?];
-                for (id, arg) in args.iter().zip([a, b]) {
-                    self.must_be_text(*id, arg, "||")?;
-                }
-                self.text_call(TextFn::Concat, args, Type::Str, expr)
-            }
-            ExprNode::Binary(
-                op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::IntDiv | BinaryOp::Rem),
-                a,
-                b,
-            ) => {
-                let (a, b) = (self.bind(a)?, self.bind(b)?);
-                self.arithmetic(*op, a, b, expr)
-            }
-            ExprNode::Binary(op, a, b) => {
-                let (a, b) = (self.bind(a)?, self.bind(b)?);
-                self.compare(*op, a, b, expr)
-            }
+            ExprNode::Binary(..) => Err(Error::internal("an infix operator among the others")),
             ExprNode::IsNull { operand, negated } => {
                 let id = self.bind(operand)?;
                 let is_null = self.push(Op::IsNull, vec![id], Type::Bool);
@@ -162,6 +144,25 @@ impl<'s> Binder<'s> {
                 Ok(self.not_if(*negated, found))
             }
             ExprNode::Call { name, args } => self.call(name, args, expr),
+        }
+    }
+
+    fn binary(&mut self, op: BinaryOp, a: &Expr, b: &Expr, expr: &Expr) -> Result<NodeId> {
+        let (left, right) = (self.bind(a)?, self.bind(b)?);
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let (left, right) = (self.boolean(left, a)?, self.boolean(right, b)?);
+                Ok(self.logic(op == BinaryOp::And, left, right))
+            }
+            BinaryOp::Concat => {
+                self.must_be_text(left, a, "||")?;
+                self.must_be_text(right, b, "||")?;
+                self.text_call(TextFn::Concat, vec![left, right], Type::Str, expr)
+            }
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::IntDiv | BinaryOp::Rem => {
+                self.arithmetic(op, left, right, expr)
+            }
+            _ => self.compare(op, left, right, expr),
         }
     }
 
@@ -370,9 +371,9 @@ impl<'s> Binder<'s> {
         {
             return Ok(self.null(ty));
         }
-        // A table has no row for null, which concat makes something of.
+        // A table has no row for null, which concat makes something of; and tables hold no nulls.
         let per_distinct = match open[..] {
-            [one] => {
+            [one] if !call.params.contains(&Some(Value::Null)) => {
                 let node = self.node(one);
                 node.class == Class::Str && !(call.function == TextFn::ConcatSkipNull && node.nullable)
             }

@@ -17,9 +17,13 @@ use crate::column::{Type, Unit, Value};
 use crate::{Error, Result};
 
 /// Nesting beyond this is refused: every later step recurses as deep as the tree.
-const DEEPEST: usize = 200;
-/// Infix operators in one text beyond this are refused before parsing, since chains of them nest.
-const MOST_OPERATORS: usize = 4_000;
+const DEEPEST: usize = 160;
+/// A chain of operators beyond this is refused before parsing: it nests, and the parser's own tree would be too deep
+/// to walk.
+const LONGEST_CHAIN: usize = 400;
+/// `case` inside `case` beyond this is refused before parsing: on an error the parser tries each level again in several
+/// ways, three times as long for each level.
+const DEEPEST_CASE: usize = 14;
 
 /// Parses one expression.
 ///
@@ -127,6 +131,10 @@ impl Dialect for Sql {
         true
     }
 
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn allow_extract_single_quotes(&self) -> bool {
         true
     }
@@ -138,14 +146,17 @@ impl Dialect for Sql {
 
 struct Text {
     source: Arc<str>,
-    /// The byte at which each line starts.
+    /// The character at which each line starts.
     lines: Vec<usize>,
+    /// The byte at which each character starts; empty if every character is one byte.
+    chars: Vec<usize>,
 }
 
 impl Text {
     fn new(text: &str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
-        Text { source: text.into(), lines: std::iter::once(0).chain(starts).collect() }
+        let starts = text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(i, _)| i + 1);
+        let chars = if text.is_ascii() { vec![] } else { text.char_indices().map(|(at, _)| at).collect() };
+        Text { source: text.into(), lines: std::iter::once(0).chain(starts).collect(), chars }
     }
 
     /// Parses all of the text with `body`.
@@ -153,14 +164,11 @@ impl Text {
         let tokens = Tokenizer::new(&Sql, &self.source)
             .tokenize_with_location()
             .map_err(|e| self.error(lower_first(&e.message), self.offset(e.location), None))?;
-        let operators = tokens.iter().filter(|t| is_operator(&t.token)).count();
-        if operators > MOST_OPERATORS {
-            return Err(self.error(
-                format!("the expression has {operators} operators; the most is {MOST_OPERATORS}"),
-                0,
-                None,
-            ));
+        if longest_chain(&tokens) > LONGEST_CHAIN {
+            let help = "use `in (…)` for a long chain of `or`, or name a part with --map";
+            return Err(self.error(format!("more than {LONGEST_CHAIN} operators in one chain"), 0, Some(help)));
         }
+        self.check_cases(&tokens)?;
         if tokens.iter().all(|t| matches!(t.token, Token::Whitespace(_) | Token::EOF)) {
             return Err(self.error("expected an expression, found nothing", 0, None));
         }
@@ -174,6 +182,26 @@ impl Text {
                 self.offset(rest.span.start),
                 None,
             )),
+        }
+    }
+
+    fn check_cases(&self, tokens: &[TokenWithSpan]) -> Result<()> {
+        let mut open = vec![];
+        for token in tokens {
+            match &token.token {
+                Token::Word(word) if word.keyword == Keyword::CASE => open.push(token.span.start),
+                Token::Word(word) if word.keyword == Keyword::END => _ = open.pop(),
+                _ => continue,
+            }
+            if let Some(at) = open.get(DEEPEST_CASE) {
+                let help = "write several `when` in one `case`, or name a part with --map";
+                let message = format!("more than {DEEPEST_CASE} `case` inside each other");
+                return Err(self.error(message, self.offset(*at), Some(help)));
+            }
+        }
+        match open.last() {
+            Some(at) => Err(self.error("a `case` without its `end`", self.offset(*at), None)),
+            None => Ok(()),
         }
     }
 
@@ -220,9 +248,12 @@ impl Text {
         let Some(&start) = (location.line as usize).checked_sub(1).and_then(|i| self.lines.get(i)) else {
             return self.source.len();
         };
-        let line = &self.source[start..];
-        let column = (location.column as usize).saturating_sub(1);
-        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
+        let at = start + (location.column as usize).saturating_sub(1);
+        if self.chars.is_empty() {
+            at.min(self.source.len())
+        } else {
+            self.chars.get(at).copied().unwrap_or(self.source.len())
+        }
     }
 
     fn range(&self, node: &ast::Expr) -> Range<usize> {
@@ -243,10 +274,22 @@ impl Text {
             let help = "use `in (…)` for a long chain of `or`, or name a part with --map";
             return self.refuse(sql, "the expression nests too deeply", help);
         }
+        // Apart from the rest, whose frame is large: chains of operators are what nests deepest.
+        match sql {
+            ast::Expr::BinaryOp { left, op, right } => {
+                let op = self.infix(sql, op)?;
+                let (left, right) = (self.convert(left, depth + 1)?, self.convert(right, depth + 1)?);
+                Ok(self.placed(sql, ExprNode::Binary(op, Box::new(left), Box::new(right))))
+            }
+            ast::Expr::Nested(inner) => self.convert(inner, depth + 1),
+            other => self.convert_other(other, depth),
+        }
+    }
+
+    fn convert_other(&self, sql: &ast::Expr, depth: usize) -> Result<Expr> {
         let go = |e: &ast::Expr| self.convert(e, depth + 1);
         let boxed = |e: &ast::Expr| go(e).map(Box::new);
         let node = match sql {
-            ast::Expr::Nested(inner) => return go(inner),
             ast::Expr::Identifier(name) => ExprNode::Column(name.value.clone()),
             // Names such as Sepal.Length are common in files.
             ast::Expr::CompoundIdentifier(names) => {
@@ -269,9 +312,6 @@ impl Text {
                 ast::UnaryOperator::Minus => return self.negate(sql, expr, depth),
                 op => return self.refuse(sql, format!("the operator `{op}` is not supported"), ""),
             },
-            ast::Expr::BinaryOp { left, op, right } => {
-                ExprNode::Binary(self.infix(sql, op)?, boxed(left)?, boxed(right)?)
-            }
             ast::Expr::IsNull(x) | ast::Expr::IsUnknown(x) => ExprNode::IsNull { operand: boxed(x)?, negated: false },
             ast::Expr::IsNotNull(x) | ast::Expr::IsNotUnknown(x) => {
                 ExprNode::IsNull { operand: boxed(x)?, negated: true }
@@ -539,17 +579,28 @@ fn lower_first(text: &str) -> String {
     chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect())
 }
 
-fn is_operator(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => {
-            matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::NOT)
+/// The most operators that stand between the same parentheses, commas and branches of a case.
+fn longest_chain(tokens: &[TokenWithSpan]) -> usize {
+    let (mut open, mut longest) = (vec![0], 0);
+    for token in tokens {
+        let depth = open.len();
+        let chain = &mut open[depth - 1];
+        match &token.token {
+            Token::LParen => open.push(0),
+            Token::RParen if depth > 1 => _ = open.pop(),
+            Token::Comma => *chain = 0,
+            Token::Word(word) => match word.keyword {
+                Keyword::WHEN | Keyword::THEN | Keyword::ELSE => *chain = 0,
+                Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::ILIKE | Keyword::NOT => *chain += 1,
+                Keyword::IN | Keyword::BETWEEN | Keyword::CASE => *chain += 1,
+                _ => {}
+            },
+            Token::RParen | Token::Whitespace(_) | Token::EOF | Token::Number(..) | Token::SingleQuotedString(_) => {}
+            _ => *chain += 1,
         }
-        Token::Comma | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::EOF => false,
-        Token::Number(..) | Token::SingleQuotedString(_) => false,
-        // `-5, -6` in a list is no chain.
-        Token::Minus => false,
-        _ => true,
+        longest = longest.max(open.last().copied().unwrap_or(0));
     }
+    longest
 }
 
 /// `timestamp(us)`, as this crate prints that type, becomes `timestamp(6)`, as SQL has it.

@@ -27,7 +27,7 @@ fn message(text: &str, want: &str) {
     assert_eq!(lines.len(), 4, "{got}");
     let at = lines[2].chars().count() - 3;
     assert_eq!(lines[1].trim_start(), text);
-    assert_eq!(format!("{} @{at}{}", lines[0], lines[3].trim_end()), want, "{text}");
+    assert_eq!(format!("{} @{at}{}", lines[0], lines[3].trim_end()), want.trim_end(), "{text}");
 }
 
 #[test]
