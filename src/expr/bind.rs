@@ -173,10 +173,8 @@ impl<'s> Binder<'s> {
         }
         let found = self.schema.find(name).map_err(|e| self.error(expr, e.to_string(), "use the exact name"))?;
         let exact = found.filter(|&i| self.schema.fields[i].name == name);
-        if exact.is_none() {
-            if let Some(id) = defined(&|n| n.eq_ignore_ascii_case(name)) {
-                return Ok(id);
-            }
+        if let (None, Some(id)) = (exact, defined(&|n| n.eq_ignore_ascii_case(name))) {
+            return Ok(id);
         }
         let Some(index) = found else {
             let defined = self.names.iter().map(|(n, _)| crate::column::Field::new(n, Type::Bool));
@@ -234,7 +232,7 @@ impl<'s> Binder<'s> {
             Some(e) => self.bind(e)?,
             None => self.builder.literal(Value::Null, Type::Null),
         });
-        let values = self.to_common(&values, "the branches of `case`", expr)?;
+        let values = self.common(&values, "the branches of `case`", expr)?;
         self.choose(&conditions, &values)
     }
 

@@ -188,7 +188,7 @@ fn expr(kind: usize, depth: u32) -> BoxedStrategy<Expr> {
                 1 => (compare, time(), time()).prop_map(move |(op, a, b)| binary(op, a, b)),
                 3 => (logic, test(), test()).prop_map(move |(op, a, b)| binary(op, a, b)),
                 1 => test().prop_map(|a| !a),
-                1 => (0usize..4).prop_flat_map(move |k| of(k)).prop_map(Expr::is_null),
+                1 => (0usize..4).prop_flat_map(of).prop_map(Expr::is_null),
                 1 => (number(), number(), number()).prop_map(|(a, b, c)| a.between(b, c)),
                 1 => (number(), prop::collection::vec(number(), 1..4)).prop_map(|(a, list)| a.in_list(list)),
                 1 => (text(), prop::collection::vec(text(), 1..4)).prop_map(|(a, list)| a.in_list(list)),

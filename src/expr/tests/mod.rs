@@ -3,6 +3,7 @@
 
 mod agree;
 mod messages;
+mod programs;
 mod semantics;
 mod syntax;
 
