@@ -88,7 +88,7 @@ fn a_large_program_compiles_in_time() {
     everywhere(|engine, place| {
         let took = check(engine, &program, Some(filter), &outputs, &rows).unwrap_or_else(|error| panic!("{error}"));
         println!("{place}: {took:.1?}");
-        assert!(took.as_secs() < 20, "{place}: {took:?}");
+        assert!(took.as_secs() < 60, "{place}: {took:?}");
     });
 }
 
