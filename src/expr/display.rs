@@ -36,10 +36,11 @@ fn tightness(node: &ExprNode) -> Tightness {
         ExprNode::Unary(UnaryOp::Neg, _) => Tightness::Prefix,
         ExprNode::IsNull { .. }
         | ExprNode::IsBool { .. }
-        | ExprNode::IsDistinct { .. }
         | ExprNode::Between { .. }
         | ExprNode::InList { .. }
         | ExprNode::Like { .. } => Tightness::Compare,
+        // Its right side is read to the end of the text.
+        ExprNode::IsDistinct { .. } => Tightness::Any,
         _ => Tightness::Primary,
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const ERROR: u8 = 2;
 
 /// The function's result for every code of a dictionary.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     /// The results; anything where the state is not "value".
     pub data: TableData,
     /// For each code: 0 a value, 1 null, 2 an error.
@@ -30,7 +30,7 @@ pub struct Table {
 
 /// The results by class.
 #[derive(Debug, Clone)]
-pub enum TableData {
+pub(crate) enum TableData {
     /// 0 or 1
     Bool(Vec<u8>),
     /// Class Int.
@@ -58,11 +58,6 @@ impl Table {
     /// Codes covered.
     pub fn len(&self) -> usize {
         self.state.len()
-    }
-
-    /// Whether no code is covered.
-    pub fn is_empty(&self) -> bool {
-        self.state.is_empty()
     }
 
     /// Appends the results for the codes from `self.len()` on.

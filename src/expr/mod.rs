@@ -20,6 +20,7 @@ mod program;
 mod row;
 mod text;
 mod tree;
+mod vector;
 pub mod wgsl;
 
 pub use bind::Binder;
@@ -28,3 +29,7 @@ pub use program::{DateField, DatePeriod, InputColumn, Node, NodeId, Op, Origin, 
 pub use row::{Fault, eval};
 pub use text::{TextCall, TextFn};
 pub use tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call, case, col, lit, null};
+pub use vector::{Evaluated, Evaluator, Morsel, Vector, VectorData};
+
+#[cfg(test)]
+mod tests;
