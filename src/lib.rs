@@ -5,11 +5,16 @@ pub mod agg;
 pub mod backend;
 pub mod column;
 mod error;
-//pub mod exec;
+pub mod exec;
 pub mod expr;
 pub mod input;
 pub mod kernel;
 pub mod output;
 pub mod plan;
 
+pub use column::Type;
 pub use error::{Error, Place, Result};
+pub use exec::{Device, Engine, Ledger, RunReport};
+pub use expr::{Expr, col, lit};
+pub use input::Input;
+pub use plan::{Job, aggregate};

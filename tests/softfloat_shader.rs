@@ -7,7 +7,7 @@ mod arithmetic;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use arithmetic::{Class, Operation, Out, WORKGROUPS, describe, operations, pairs, shader};
+use arithmetic::{Class, Operation, Out, WORKGROUPS, describe, lean_shader, operations, pairs, shader};
 
 const NO_ADAPTER: &str = "no Vulkan adapter found: install a driver, e.g. the software driver lavapipe \
      (Debian and Ubuntu: apt install mesa-vulkan-drivers), or set TIDEMILL_NO_GPU=1 to skip the shader tests";
@@ -74,13 +74,12 @@ impl Device {
         Operands { pairs, a, b }
     }
 
-    fn pipeline(&self, operation: &Operation) -> wgpu::ComputePipeline {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(operation.name),
-            source: wgpu::ShaderSource::Wgsl(shader(operation).into()),
-        });
-        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(operation.name),
+    /// A kernel's pipeline with its buffers bound in order.
+    fn pipeline(&self, text: String, buffers: &[&wgpu::Buffer]) -> (wgpu::ComputePipeline, wgpu::BindGroup) {
+        let source = wgpu::ShaderSource::Wgsl(text.into());
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
             layout: None,
             module: &module,
             entry_point: Some("main"),
@@ -89,46 +88,44 @@ impl Device {
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,
-        })
+        });
+        let entries: Vec<_> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let layout = &pipeline.get_bind_group_layout(0);
+        let entries = &entries;
+        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries });
+        (pipeline, group)
+    }
+
+    /// Runs a kernel once; how long it took.
+    fn dispatch(&self, (pipeline, group): &(wgpu::ComputePipeline, wgpu::BindGroup)) -> Duration {
+        self.wait();
+        let start = Instant::now();
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[]);
+        pass.dispatch_workgroups(WORKGROUPS, 1, 1);
+        drop(pass);
+        self.queue.submit([encoder.finish()]);
+        self.wait();
+        start.elapsed()
     }
 
     fn wait(&self) {
         self.device.poll(wgpu::PollType::wait_indefinitely()).expect("the device is alive");
     }
 
-    /// Runs the operation over all operands; the results, and how long the last of `runs` dispatches took.
-    fn run(&self, operation: &Operation, operands: &Operands, runs: u32) -> (Vec<Out>, Duration) {
+    /// The operation's results for all operands.
+    fn run(&self, operation: &Operation, operands: &Operands) -> Vec<Out> {
         let count = operands.pairs.len() as u64;
-        let pipeline = self.pipeline(operation);
         let out = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
         let back = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let (v, ok) = (self.buffer(16 * count, out), self.buffer(4 * count, out));
         let (v_back, ok_back) = (self.buffer(16 * count, back), self.buffer(4 * count, back));
-        let layout = pipeline.get_bind_group_layout(0);
-        let buffers = [&operands.a, &operands.b, &v, &ok];
-        let entries: Vec<_> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-            .collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &layout,
-            entries: &entries,
-        });
-        let mut took = Duration::ZERO;
-        for _ in 0..runs {
-            self.wait();
-            let start = Instant::now();
-            let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            pass.dispatch_workgroups(WORKGROUPS, 1, 1);
-            drop(pass);
-            self.queue.submit([encoder.finish()]);
-            self.wait();
-            took = start.elapsed();
-        }
+        self.dispatch(&self.pipeline(shader(operation), &[&operands.a, &operands.b, &v, &ok]));
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&v, 0, &v_back, 0, 16 * count);
         encoder.copy_buffer_to_buffer(&ok, 0, &ok_back, 0, 4 * count);
@@ -141,8 +138,7 @@ impl Device {
             bytemuck::pod_collect_to_vec(&view)
         };
         let (v, ok) = (words(&v_back), words(&ok_back));
-        let outs = v.chunks_exact(4).zip(&ok).map(|(v, &ok)| [v[0], v[1], v[2], v[3], ok]).collect();
-        (outs, took)
+        v.chunks_exact(4).zip(&ok).map(|(v, &ok)| [v[0], v[1], v[2], v[3], ok]).collect()
     }
 }
 
@@ -155,7 +151,7 @@ fn shaders_agree_with_the_machine() {
         let mut cases = 0;
         for operation in operations() {
             let operands = operands.entry(operation.class).or_insert_with(|| device.upload(operation.class, count));
-            let (outs, _) = device.run(&operation, operands, 1);
+            let outs = device.run(&operation, operands);
             for (&(a, b), &got) in operands.pairs.iter().zip(&outs) {
                 if got != (operation.expect)(a, b) {
                     panic!("{}: {}", device.name, describe(&operation, a, b, got));
@@ -170,16 +166,21 @@ fn shaders_agree_with_the_machine() {
 #[test]
 #[ignore = "a measurement: cargo test --release --test softfloat_shader rates -- --ignored --nocapture"]
 fn rates() {
+    const COUNT: usize = 1 << 23;
     for device in devices() {
-        println!("{}: million results per second from memory to memory", device.name);
-        for operation in operations() {
-            let operands = device.upload(operation.class, 1 << 22);
-            let start = Instant::now();
-            device.run(&operation, &operands, 1);
-            let first = start.elapsed();
-            let (outs, took) = device.run(&operation, &operands, 4);
-            let rate = outs.len() as f64 / took.as_secs_f64() / 1e6;
-            println!("  {:28}{rate:8.1}   first run {first:.1?}", operation.name);
+        println!("{}: million results per second, from memory to memory, and the first run", device.name);
+        let in_words = |operation: &Operation| matches!(operation.class, Class::F | Class::FF | Class::I | Class::Ud);
+        for operation in operations().iter().filter(|operation| in_words(operation)) {
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+            let [a, b, v] = [0; 3].map(|_| device.buffer(8 * COUNT as u64, usage));
+            let pairs = pairs(operation.class, 1, COUNT);
+            let words = |side: fn(&(u128, u128)) -> u64| -> Vec<u64> { pairs.iter().map(side).collect() };
+            device.queue.write_buffer(&a, 0, bytemuck::cast_slice(&words(|pair| pair.0 as u64)));
+            device.queue.write_buffer(&b, 0, bytemuck::cast_slice(&words(|pair| pair.1 as u64)));
+            let bound = device.pipeline(lean_shader(operation), &[&a, &b, &v]);
+            let first = device.dispatch(&bound);
+            let best = (0..5).map(|_| device.dispatch(&bound)).min().unwrap_or(first);
+            println!("  {:24}{:8.1}   {first:.1?}", operation.name, COUNT as f64 / best.as_secs_f64() / 1e6);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::column::Chunk;
 use crate::plan::Stage;
 use crate::{Error, Result};
 
-//pub mod cpu;
+pub mod cpu;
 pub mod gpu;
 //pub mod oracle;
 
@@ -26,6 +26,12 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// A device that cannot run the stage, or is not there any more.
     fn worker(&self, stage: &Arc<Stage>) -> Result<Box<dyn Worker>>;
+
+    /// How this device would run the stage, in lines of `word  text`. With `kernels`, also the generated shader text.
+    ///
+    /// # Errors
+    /// A stage the device cannot run.
+    fn explain(&self, stage: &Arc<Stage>, kernels: bool) -> Result<Vec<String>>;
 }
 
 /// Runs a stage over chunks and holds the groups found so far.
@@ -45,6 +51,11 @@ pub trait Worker: Send {
 
     /// Time spent, by name, for the ledger: "upload", "kernel", "readback" …
     fn timings(&self) -> Vec<(&'static str, std::time::Duration)>;
+
+    /// What was chosen and moved, in words, for the ledger.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What became of rows.

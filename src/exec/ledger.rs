@@ -29,6 +29,8 @@ pub struct Ledger {
     pub device_reason: String,
     /// What did not go as planned and was mended: a device lost, a type widened …
     pub notes: Vec<String>,
+    /// What the device did, chunk by chunk: strategy, key bits, passes, bytes moved.
+    pub details: Vec<String>,
     /// Wall time of the whole run.
     pub wall: Duration,
     /// Time by stage, added up over threads.
@@ -66,6 +68,7 @@ impl Ledger {
             "device": self.device,
             "device_reason": self.device_reason,
             "notes": self.notes,
+            "details": self.details,
             "wall_ms": ms(&self.wall),
             "stage_ms": stages,
         })
@@ -86,6 +89,9 @@ impl std::fmt::Display for Ledger {
         writeln!(f, "device   {} ({})", self.device, self.device_reason)?;
         for note in &self.notes {
             writeln!(f, "note     {note}")?;
+        }
+        for detail in &self.details {
+            writeln!(f, "         {detail}")?;
         }
         write!(f, "time     {:.1} ms wall", seconds * 1e3)?;
         for (name, time) in &self.stages {

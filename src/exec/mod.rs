@@ -1,1 +1,30 @@
-//! The chunk loop: read, run, merge, finish, and the ledger of it all.
+//! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
+
+mod device;
+mod engine;
+mod explain;
+mod ledger;
+mod result;
+mod run;
+mod sort;
+
+pub use device::{Device, DeviceOptions};
+pub use engine::{Engine, RunReport};
+pub use ledger::Ledger;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Input bytes read.
+    pub bytes: u64,
+    /// Input bytes in all, if known.
+    pub total_bytes: Option<u64>,
+    /// Rows read.
+    pub rows: u64,
+}
+
+/// Is told of progress, after every chunk, from any thread.
+pub trait Observer: Send + Sync {
+    /// A chunk has been read.
+    fn progress(&self, progress: Progress);
+}

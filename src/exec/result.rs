@@ -8,8 +8,8 @@ use arrow_schema::{Field, Schema};
 
 use super::sort::{Term, sort};
 use crate::agg::{Finished, Partial, State, key_column, key_text};
-use crate::column::{Chunk, Column, ColumnData, RowsFrom, Type};
-use crate::expr::{Evaluator, NodeId, row};
+use crate::column::{Chunk, Column, ColumnData, RowsFrom, Type, Value};
+use crate::expr::{self, Evaluator, NodeId};
 use crate::plan::{Output, OutputValue, Plan, PostInput, SortBy};
 use crate::{Error, Place, Result};
 
@@ -54,7 +54,8 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
     let Partial { groups, keys, states } = partial;
     let all: Vec<u32> = (0..*groups as u32).collect();
     let key = |group: usize| {
-        let columns = plan.stage.keys.iter().zip(&*keys).map(|(k, words)| key_column(words, &k.ty, &all[group..=group]));
+        let columns =
+            plan.stage.keys.iter().zip(&*keys).map(|(k, words)| key_column(words, &k.ty, &all[group..=group]));
         columns.collect::<Result<Vec<_>>>().map_or_else(|e| e.to_string(), |columns| key_text(&columns, 0))
     };
     let mut scalars: Vec<Option<Column>> = Vec::new();
@@ -66,7 +67,12 @@ fn finish_states(plan: &Plan, partial: &mut Partial, order: &[u32]) -> Result<(C
             Finished::List { items, ends } => {
                 let start = |g: &u32| if *g == 0 { 0 } else { ends[*g as usize - 1] };
                 let starts = order.iter().map(start).collect();
-                lists.push(Lists { call: index, items, starts, ends: order.iter().map(|&g| ends[g as usize]).collect() });
+                lists.push(Lists {
+                    call: index,
+                    items,
+                    starts,
+                    ends: order.iter().map(|&g| ends[g as usize]).collect(),
+                });
                 scalars.push(None);
             }
         }
@@ -100,10 +106,15 @@ struct Table<'a> {
 impl Table<'_> {
     /// Nodes of the post program as columns.
     fn columns(&mut self, nodes: &[NodeId]) -> Result<Vec<Column>> {
-        self.evaluator.columns(&self.chunk, nodes).map_err(|failed| match failed {
-            crate::expr::ColumnsError::Row { row: at, node } => self.row_error(at, node),
-            crate::expr::ColumnsError::Other(error) => error,
-        })
+        let evaluated = self.evaluator.columns(&self.chunk, nodes)?;
+        let failed = evaluated.iter().zip(nodes).filter_map(|(e, node)| {
+            let row = e.errors.as_ref()?.iter().position(|&e| e != 0)?;
+            Some((row, *node))
+        });
+        match failed.min_by_key(|(row, _)| *row) {
+            Some((row, node)) => Err(self.row_error(row, node)),
+            None => Ok(evaluated.into_iter().map(|e| e.column).collect()),
+        }
     }
 
     /// The error of a group that has no result, naming its key.
@@ -114,7 +125,8 @@ impl Table<'_> {
                 Some(self.chunk.columns[input].clone())
             })
             .collect();
-        match row::eval(&self.plan.post, node, &|column| self.chunk.columns[column].value(at)) {
+        let values: Vec<Value> = self.chunk.columns.iter().map(|c| c.value(at)).collect();
+        match expr::eval(&self.plan.post, node, &values) {
             Err(fault) => Error::Arithmetic {
                 place: Box::new(Place { column: None, ..Place::default() }),
                 message: format!("group {}: {}", key_text(&keys, at), fault.message),
@@ -256,7 +268,7 @@ impl Table<'_> {
 fn take_or_null(column: &Column, rows: &[Option<u32>]) -> Column {
     if column.is_empty() {
         // Every row is `None`: a null of the column's type.
-        let nulls = vec![crate::column::Value::Null; rows.len()];
+        let nulls = vec![Value::Null; rows.len()];
         return Column::from_values(&column.ty, &nulls, None).unwrap_or_else(|_| column.clone());
     }
     let mut taken = column.take(&rows.iter().map(|r| r.unwrap_or(0)).collect::<Vec<_>>());

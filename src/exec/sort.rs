@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn strings_sort_by_bytes_and_floats_by_the_total_order() {
-        let s = column(Type::Str, &[Value::Str("b".into()), Value::Null, Value::Str("a".into()), Value::Str("B".into())]);
+        let s =
+            column(Type::Str, &[Value::Str("b".into()), Value::Null, Value::Str("a".into()), Value::Str("B".into())]);
         assert_eq!(sort(4, &[Term::column(&s, false, false)]), [3, 2, 0, 1]);
         let f = column(Type::Float64, &[f64::NAN, 1.0, f64::NEG_INFINITY, -0.0].map(Value::Float));
         assert_eq!(sort(4, &[Term::column(&f, false, false)]), [2, 3, 1, 0]);

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_buffer::ScalarBuffer;
 
+use super::from_arrow::{Faults, all_null};
 use crate::column::{Class, Column, ColumnData, Dictionary, Type};
-use crate::{Error, Place, Result};
+use crate::{Error, Result};
 
 /// The type that holds every value of both, or `None` if there is none.
 ///
@@ -56,49 +57,54 @@ fn digits(ty: &Type) -> Option<(u8, u8)> {
     })
 }
 
-/// The column as one of type `ty`, every value unchanged.
+/// The column as one of type `ty`, every value unchanged. A value that has no equal in `ty` is a fault.
 ///
 /// # Errors
-/// [`Error::Data`] if a value has no equal in `ty` (`place.row` is its 1-based row in the column), [`Error::Internal`]
-/// if the pair is none that [`common`] makes.
-pub(crate) fn cast_column(column: &Column, ty: &Type) -> Result<Column> {
+/// [`Error::Internal`] if the pair is none that [`common`] makes.
+pub(crate) fn cast_column(
+    column: Column,
+    ty: &Type,
+    dict: Option<&Arc<Dictionary>>,
+    faults: &mut Faults,
+) -> Result<Column> {
     if column.ty == *ty {
-        return Ok(column.clone());
+        return Ok(column);
     }
     let data = match (&column.ty, ty) {
-        (Type::Null, _) => return nulls(column.len(), ty),
-        (from, Type::Float64) if from.is_float() => floats(column)?,
-        (from, to) if from.is_integer() && to.is_integer() => integers(column, to)?,
+        (Type::Null, _) => return Ok(all_null(ty.clone(), column.len(), dict)),
+        (from, Type::Float64) if from.is_float() => floats(&column)?,
+        (from, to) if from.is_integer() && to.is_integer() => integers(&column, to, faults)?,
         (from, Type::Float64) if from.is_integer() => {
             let exact = |v: i128| Some(v as f64).filter(|f| *f as i128 == v);
-            ColumnData::F64(each(column, ty, 0.0, exact)?)
+            ColumnData::F64(each(&column, ty, 0.0, exact, faults)?)
         }
         (from, Type::Decimal { precision, scale }) if digits(from).is_some() => {
             let most = 10i128.pow((*precision).into());
             let factor =
                 scale.checked_sub(from.scale()).map(|up| 10i128.pow(up.into())).ok_or_else(|| no_such(from, ty))?;
             let scaled = |v: i128| v.checked_mul(factor).filter(|v| v.abs() < most);
-            ColumnData::I128(each(column, ty, 0, scaled)?)
+            ColumnData::I128(each(&column, ty, 0, scaled, faults)?)
         }
-        (Type::Date, Type::Timestamp(unit)) => ColumnData::I64(finer(column, ty, 86_400 * unit.per_second())?),
+        (Type::Date, Type::Timestamp(unit)) => ColumnData::I64(finer(&column, ty, 86_400 * unit.per_second(), faults)?),
         (Type::Timestamp(from), Type::Timestamp(to)) if from <= to => {
-            ColumnData::I64(finer(column, ty, to.per_second() / from.per_second())?)
+            ColumnData::I64(finer(&column, ty, to.per_second() / from.per_second(), faults)?)
         }
         (from, to) => return Err(no_such(from, to)),
     };
-    Ok(Column { ty: ty.clone(), data, nulls: column.nulls.clone() })
+    Ok(Column { ty: ty.clone(), data, nulls: column.nulls })
 }
 
 fn no_such(from: &Type, to: &Type) -> Error {
     Error::internal(format!("no exact cast from {from} to {to}"))
 }
 
-/// Every value through `convert`; under a null stands `none`.
+/// Every value through `convert`; under a null and at a fault stands `none`.
 fn each<T: arrow_buffer::ArrowNativeType>(
     column: &Column,
     ty: &Type,
     none: T,
     convert: impl Fn(i128) -> Option<T>,
+    faults: &mut Faults,
 ) -> Result<ScalarBuffer<T>> {
     let len = column.len();
     let mut wide = Vec::with_capacity(len);
@@ -113,38 +119,32 @@ fn each<T: arrow_buffer::ArrowNativeType>(
         }
         wide.extend(narrow.into_iter().map(i128::from));
     }
-    let mut out = Vec::with_capacity(len);
-    for (row, value) in wide.into_iter().enumerate() {
-        out.push(match convert(value) {
-            Some(value) => value,
-            None if column.is_null(row) => none,
-            None => {
-                return Err(Error::Data {
-                    place: Box::new(Place { row: Some(row as u64 + 1), ..Place::default() }),
-                    message: format!("this {} has no equal in {ty}, the common type of the input files", column.ty),
-                    found: Some(column.value(row).text(&column.ty)),
-                    help: Some("aggregate the files one at a time, or write them with one type".into()),
-                });
+    let value = |(row, value): (usize, i128)| {
+        convert(value).unwrap_or_else(|| {
+            if !column.is_null(row) {
+                let message = || format!("this {} has no equal in {ty}, the common type of the input files", column.ty);
+                faults.add(row, message, column.value(row).text(&column.ty));
             }
-        });
-    }
-    Ok(out.into())
+            none
+        })
+    };
+    Ok(wide.into_iter().enumerate().map(value).collect())
 }
 
-fn finer(column: &Column, ty: &Type, factor: i64) -> Result<ScalarBuffer<i64>> {
-    each(column, ty, 0, |v| i64::try_from(v).ok()?.checked_mul(factor))
+fn finer(column: &Column, ty: &Type, factor: i64, faults: &mut Faults) -> Result<ScalarBuffer<i64>> {
+    each(column, ty, 0, |v| i64::try_from(v).ok()?.checked_mul(factor), faults)
 }
 
-fn integers(column: &Column, to: &Type) -> Result<ColumnData> {
+fn integers(column: &Column, to: &Type, faults: &mut Faults) -> Result<ColumnData> {
     Ok(match to {
-        Type::Int8 => ColumnData::I8(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::Int16 => ColumnData::I16(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::Int32 => ColumnData::I32(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::Int64 => ColumnData::I64(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::UInt8 => ColumnData::U8(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::UInt16 => ColumnData::U16(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::UInt32 => ColumnData::U32(each(column, to, 0, |v| v.try_into().ok())?),
-        Type::UInt64 => ColumnData::U64(each(column, to, 0, |v| v.try_into().ok())?),
+        Type::Int8 => ColumnData::I8(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::Int16 => ColumnData::I16(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::Int32 => ColumnData::I32(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::Int64 => ColumnData::I64(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::UInt8 => ColumnData::U8(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::UInt16 => ColumnData::U16(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::UInt32 => ColumnData::U32(each(column, to, 0, |v| v.try_into().ok(), faults)?),
+        Type::UInt64 => ColumnData::U64(each(column, to, 0, |v| v.try_into().ok(), faults)?),
         _ => return Err(no_such(&column.ty, to)),
     })
 }
@@ -157,31 +157,24 @@ fn floats(column: &Column) -> Result<ColumnData> {
     Ok(ColumnData::F64(out.into()))
 }
 
-/// A column of nulls.
-fn nulls(len: usize, ty: &Type) -> Result<Column> {
-    let data = match ty {
-        Type::Null | Type::Bool => ColumnData::Bool(BooleanBuffer::new_unset(len)),
-        Type::Int8 => ColumnData::I8(vec![0; len].into()),
-        Type::Int16 => ColumnData::I16(vec![0; len].into()),
-        Type::Int32 | Type::Date => ColumnData::I32(vec![0; len].into()),
-        Type::Int64 | Type::Timestamp(_) => ColumnData::I64(vec![0; len].into()),
-        Type::UInt8 => ColumnData::U8(vec![0; len].into()),
-        Type::UInt16 => ColumnData::U16(vec![0; len].into()),
-        Type::UInt32 => ColumnData::U32(vec![0; len].into()),
-        Type::UInt64 => ColumnData::U64(vec![0; len].into()),
-        Type::Float32 => ColumnData::F32(vec![0.0; len].into()),
-        Type::Float64 => ColumnData::F64(vec![0.0; len].into()),
-        Type::Decimal { .. } => ColumnData::I128(vec![0; len].into()),
-        Type::Str => ColumnData::Str { codes: vec![0; len].into(), dict: Arc::new(Dictionary::default()) },
-        Type::List(_) => return Err(no_such(&Type::Null, ty)),
-    };
-    Ok(Column { ty: ty.clone(), data, nulls: Some(NullBuffer::new_null(len)) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::Value;
+    use crate::column::{Unit, Value};
+    use arrow_buffer::{BooleanBuffer, NullBuffer};
+
+    /// The cast column and the faults as (row, found).
+    fn cast(column: &Column, ty: &Type) -> (Column, Vec<(usize, String)>) {
+        let mut faults = Faults::default();
+        let cast = cast_column(column.clone(), ty, None, &mut faults).unwrap();
+        (cast, faults.list.into_iter().map(|f| (f.row, f.found)).collect())
+    }
+
+    fn whole(column: &Column, ty: &Type) -> Column {
+        let (column, faults) = cast(column, ty);
+        assert_eq!(faults, []);
+        column
+    }
 
     fn decimal(precision: u8, scale: u8) -> Type {
         Type::Decimal { precision, scale }
@@ -221,20 +214,20 @@ mod tests {
     fn values_and_nulls_survive_widening() {
         let nulls = Some(NullBuffer::from(vec![true, false, true]));
         let bytes = Column { ty: Type::Int8, data: ColumnData::I8(vec![-128, 7, 127].into()), nulls: nulls.clone() };
-        let wide = cast_column(&bytes, &Type::Int32).unwrap();
+        let wide = whole(&bytes, &Type::Int32);
         assert_eq!((wide.value(0), wide.value(1), wide.value(2)), (Value::Int(-128), Value::Null, Value::Int(127)));
-        let float = cast_column(&bytes, &Type::Float64).unwrap();
+        let float = whole(&bytes, &Type::Float64);
         assert_eq!((float.value(0), float.value(1)), (Value::Float(-128.0), Value::Null));
-        let dec = cast_column(&bytes, &decimal(9, 3)).unwrap();
+        let dec = whole(&bytes, &decimal(9, 3));
         assert_eq!(dec.value(2), Value::Wide(127_000));
         let date = Column { ty: Type::Date, data: ColumnData::I32(vec![-1, 0, 2].into()), nulls };
-        let stamp = cast_column(&date, &Type::Timestamp(Unit::Milli)).unwrap();
+        let stamp = whole(&date, &Type::Timestamp(Unit::Milli));
         assert_eq!((stamp.value(0), stamp.value(2)), (Value::Int(-86_400_000), Value::Int(172_800_000)));
         let f = Column { ty: Type::Float32, data: ColumnData::F32(vec![0.1].into()), nulls: None };
-        assert_eq!(cast_column(&f, &Type::Float64).unwrap().value(0), Value::Float(0.1f32.into()));
+        assert_eq!(whole(&f, &Type::Float64).value(0), Value::Float(0.1f32.into()));
         let none = Column { ty: Type::Null, data: ColumnData::Bool(BooleanBuffer::new_unset(2)), nulls: None };
         for ty in [Type::Int8, Type::Str, Type::Float32, decimal(3, 1), Type::Bool] {
-            let c = cast_column(&none, &ty).unwrap();
+            let c = whole(&none, &ty);
             assert_eq!((c.len(), c.value(0), c.value(1)), (2, Value::Null, Value::Null));
         }
     }
@@ -243,16 +236,18 @@ mod tests {
     fn a_value_without_an_equal_is_an_error_that_shows_it() {
         let odd = (1i64 << 53) + 1;
         let ints = Column { ty: Type::Int64, data: ColumnData::I64(vec![1 << 53, odd].into()), nulls: None };
-        let Err(Error::Data { place, found, .. }) = cast_column(&ints, &Type::Float64) else { panic!("no error") };
-        assert_eq!((place.row, found.as_deref()), (Some(2), Some("9007199254740993")));
+        assert_eq!(cast(&ints, &Type::Float64).1, [(1, "9007199254740993".to_string())]);
         let under_null = Some(NullBuffer::from(vec![true, false]));
-        assert!(cast_column(&Column { nulls: under_null, ..ints.clone() }, &Type::Float64).is_ok());
+        whole(&Column { nulls: under_null, ..ints.clone() }, &Type::Float64);
         let ends = Column { ty: Type::Int64, data: ColumnData::I64(vec![i64::MIN, i64::MAX - 1].into()), nulls: None };
-        let Err(Error::Data { place, .. }) = cast_column(&ends, &Type::Float64) else { panic!("no error") };
-        assert_eq!(place.row, Some(2), "-2^63 is a float, 2^63 - 2 is not");
-        assert!(matches!(cast_column(&ints, &decimal(10, 0)), Err(Error::Data { .. })));
+        assert_eq!(cast(&ends, &Type::Float64).1.len(), 1, "-2^63 is a float, 2^63 - 2 is not");
+        assert_eq!(cast(&ints, &decimal(10, 0)).1.len(), 2);
+        let mut first = Faults { strict: true, ..Faults::default() };
+        cast_column(ints.clone(), &decimal(10, 0), None, &mut first).unwrap();
+        assert_eq!(first.list.len(), 1, "a strict scan needs the first only");
         let stamp = Column { ty: Type::Timestamp(Unit::Second), data: ints.data.clone(), nulls: None };
-        assert!(matches!(cast_column(&stamp, &Type::Timestamp(Unit::Nano)), Err(Error::Data { .. })));
-        assert!(matches!(cast_column(&ints, &Type::Str), Err(Error::Internal(_))));
+        assert_eq!(cast(&stamp, &Type::Timestamp(Unit::Nano)).1.len(), 2);
+        let none = cast_column(ints, &Type::Str, None, &mut Faults::default());
+        assert!(matches!(none, Err(Error::Internal(_))));
     }
 }

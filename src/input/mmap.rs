@@ -24,7 +24,6 @@ use crate::{Error, Result};
 pub(crate) struct Map {
     path: PathBuf,
     bytes: Buffer,
-    mapped: bool,
 }
 
 impl Map {
@@ -34,7 +33,7 @@ impl Map {
         let cannot_read = |e| Error::io("cannot read", path, e);
         if path == Path::new("-") {
             let bytes = read_all(std::io::stdin().lock()).map_err(cannot_read)?;
-            return Ok(Arc::new(Map { path: path.into(), bytes, mapped: false }));
+            return Ok(Arc::new(Map { path: path.into(), bytes }));
         }
         let file = File::open(path).map_err(|e| Error::io("cannot open", path, e))?;
         let about = file.metadata().map_err(cannot_read)?;
@@ -44,16 +43,11 @@ impl Map {
         // An empty map is an error on most systems, and a size of 0 may mean "unknown". A file system that cannot map
         // can still read.
         let mapped = if about.is_file() && about.len() > 0 { map(&file).ok() } else { None };
-        Ok(Arc::new(match mapped {
-            Some(bytes) => Map { path: path.into(), bytes, mapped: true },
-            None => Map { path: path.into(), bytes: read_all(file).map_err(cannot_read)?, mapped: false },
-        }))
-    }
-
-    /// Bytes that are in memory already, under a name: for tests.
-    #[cfg(test)]
-    pub(crate) fn of(path: &str, bytes: &[u8]) -> Arc<Map> {
-        Arc::new(Map { path: path.into(), bytes: Buffer::from(bytes), mapped: false })
+        let bytes = match mapped {
+            Some(bytes) => bytes,
+            None => read_all(file).map_err(cannot_read)?,
+        };
+        Ok(Arc::new(Map { path: path.into(), bytes }))
     }
 
     /// The path it was opened by (`-` for standard input).
@@ -66,11 +60,6 @@ impl Map {
     /// It starts at a page or at least at a 64-byte boundary; what a slice is aligned to is the file's doing.
     pub(crate) fn buffer(&self) -> Buffer {
         self.bytes.clone()
-    }
-
-    /// Whether the bytes are mapped, not held in memory.
-    pub(crate) fn is_mapped(&self) -> bool {
-        self.mapped
     }
 }
 
@@ -117,7 +106,7 @@ mod tests {
         let path = dir.path().join("x");
         std::fs::write(&path, b"hello, map").unwrap();
         let map = Map::open(&path).unwrap();
-        assert!(map.is_mapped());
+        assert_eq!(map.as_ptr().align_offset(4096), 0, "a map starts at a page");
         assert_eq!(&map[..], b"hello, map");
         assert_eq!(map.path(), path);
         let slice = map.buffer().slice_with_length(7, 3);
@@ -132,7 +121,7 @@ mod tests {
         let path = dir.path().join("empty");
         std::fs::write(&path, b"").unwrap();
         let map = Map::open(&path).unwrap();
-        assert!(map.is_empty() && !map.is_mapped() && map.buffer().is_empty());
+        assert!(map.is_empty() && map.buffer().is_empty());
         let error = Map::open(dir.path().join("none")).unwrap_err().to_string();
         assert!(error.starts_with("cannot open ") && error.contains("none"), "{error}");
         let error = Map::open(dir.path()).unwrap_err().to_string();
@@ -143,7 +132,7 @@ mod tests {
     #[test]
     fn what_cannot_be_mapped_is_read() {
         let map = Map::open("/proc/self/cmdline").unwrap();
-        assert!(!map.is_mapped() && !map.is_empty());
+        assert!(!map.is_empty());
         let error = Map::open("/proc/self/mem").unwrap_err();
         assert!(matches!(error, Error::Io { action: "cannot read", .. }));
     }
@@ -160,7 +149,6 @@ mod tests {
         };
         let map = Map::open(&path).unwrap();
         writer.join().unwrap();
-        assert!(!map.is_mapped());
         assert_eq!(map.len(), 700_000);
         assert!(map.iter().all(|&b| b == b'x'));
     }

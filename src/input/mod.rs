@@ -5,7 +5,7 @@
 
 mod arrow_ipc;
 mod cast;
-mod csv;
+pub mod csv;
 mod files;
 mod from_arrow;
 mod memory;
@@ -13,7 +13,6 @@ mod mmap;
 mod parquet;
 mod projection;
 mod raw;
-mod widen;
 
 pub use csv::{CsvOptions, CsvSource};
 pub use files::MultiSource;
@@ -48,6 +47,35 @@ pub trait Source: Send + Sync {
     fn unseen(&self, column: usize) -> bool {
         let _ = column;
         false
+    }
+}
+
+/// An input of a job: a file, several as one, or batches in memory. Cheap to clone; can be run any number of times.
+#[derive(Clone)]
+pub struct Input(Arc<dyn Source>);
+
+impl Input {
+    /// Arrow record batches, without a copy.
+    ///
+    /// # Errors
+    /// Batches of another schema.
+    pub fn batches(schema: arrow_schema::SchemaRef, batches: Vec<arrow_array::RecordBatch>) -> Result<Input> {
+        MemorySource::new(schema, batches).map(Input)
+    }
+
+    /// Any source.
+    pub fn from_source(source: Arc<dyn Source>) -> Input {
+        Input(source)
+    }
+
+    /// The source behind it.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.0
+    }
+
+    /// Its columns.
+    pub fn schema(&self) -> &Schema {
+        self.0.schema()
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
+use super::cast::cast_column;
 use super::from_arrow::{CodeMaps, Fault, Faults, Target, column, take};
-use super::widen::widen;
 use super::{Read, Reject, Request};
 use crate::column::{Chunk, Column, Dictionary, FieldType, Locate, Schema, Type};
 use crate::{Error, Place, Result};
@@ -86,7 +86,7 @@ impl Projection {
             let target = Target { ty: &wanted.own, dict: wanted.dict.as_ref(), maps: &wanted.maps };
             let made = make(wanted.slot, &target, &mut faults).map_err(|e| named(e, &*origin, wanted))?;
             let mut widened = Faults { strict: !self.tolerant, list: Vec::new() };
-            columns.push(widen(made, &wanted.ty, wanted.dict.as_ref(), &mut widened)?);
+            columns.push(cast_column(made, &wanted.ty, wanted.dict.as_ref(), &mut widened)?);
             bad.extend(faults.list.into_iter().chain(widened.list).map(|fault| (fault, at)));
         }
         if bad.is_empty() {

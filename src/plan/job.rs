@@ -45,7 +45,7 @@ pub struct Order {
 /// A group-by job: source rows → filter → mapped columns → groups → aggregates → having → order → limit.
 ///
 /// ```
-/// use tidemill::{Job, agg::sum, expr::{col, lit}};
+/// use tidemill::{Job, aggregate::sum, col, lit};
 /// let job = Job::new()
 ///     .filter(col("fare").gt(lit(0)))
 ///     .map("total", col("fare") + col("tip"))

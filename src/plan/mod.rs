@@ -1,5 +1,6 @@
 //! The job, its lowering to a stage, and its explanation.
 
+pub mod aggregate;
 mod job;
 mod lower;
 mod stage;

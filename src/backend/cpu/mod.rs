@@ -36,4 +36,9 @@ impl Backend for Cpu {
     fn worker(&self, stage: &Arc<Stage>) -> Result<Box<dyn Worker>> {
         Ok(Box::new(worker::CpuWorker::new(stage)))
     }
+
+    fn explain(&self, _: &Arc<Stage>, _: bool) -> Result<Vec<String>> {
+        let rule = "keys packed into the bits they need: an array up to 16 bits, a hash table beyond; a table a thread, merged at the end";
+        Ok(vec![format!("strategy {rule}")])
+    }
 }

@@ -22,7 +22,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Selects among `len` rows by the filter and by the errors of everything else.
-    pub fn select(&mut self, len: usize, filter: Option<&Vector<'_>>, others: &[Vector<'_>]) {
+    pub fn select(&mut self, len: usize, filter: Option<&Vector<'_>>, others: &[&Vector<'_>]) {
         self.rows.clear();
         self.failed.clear();
         self.filtered = 0;
@@ -33,7 +33,9 @@ impl Selection {
                 return;
             };
             let keep = |row: usize| {
-                truth[row] & filter.valid.as_ref().map_or(1, |v| v[row]) & filter.error.as_ref().map_or(1, |e| 1 - e[row])
+                truth[row]
+                    & filter.valid.as_ref().map_or(1, |v| v[row])
+                    & filter.error.as_ref().map_or(1, |e| 1 - e[row])
             };
             self.rows.extend((0..len).filter(|&row| keep(row) != 0).map(|row| row as u32));
             if let Some(errors) = &filter.error {
@@ -64,10 +66,6 @@ impl Selection {
     pub fn count(&self, len: usize) -> usize {
         if self.all { len } else { self.rows.len() }
     }
-
-    fn pick<T: Copy>(&self, values: &[T], out: &mut Vec<T>) {
-        out.extend(self.rows.iter().map(|&row| values[row as usize]));
-    }
 }
 
 /// Selected values, and which of them are not null.
@@ -79,29 +77,23 @@ pub(super) struct Picked<'a> {
 
 impl<'a> Picked<'a> {
     /// Picks the selected rows: nothing is copied if all are.
-    pub fn new(vector: Vector<'a>, selection: &Selection) -> Self {
-        let Vector { data, valid, .. } = vector;
-        if selection.all {
-            return Picked { data, valid };
+    pub fn new(vector: &'a Vector<'_>, selection: &Selection) -> Self {
+        fn pick<'a, T: Clone + Copy>(selection: &Selection, values: &'a [T]) -> Cow<'a, [T]> {
+            if selection.all {
+                return Cow::Borrowed(values);
+            }
+            Cow::Owned(selection.rows.iter().map(|&row| values[row as usize]).collect())
         }
-        fn picked<'a, T: Copy>(selection: &Selection, values: &[T]) -> Cow<'a, [T]>
-        where
-            [T]: ToOwned<Owned = Vec<T>>,
-        {
-            let mut out = Vec::with_capacity(selection.rows.len());
-            selection.pick(values, &mut out);
-            Cow::Owned(out)
-        }
-        let data = match &data {
-            VectorData::Bool(v) => VectorData::Bool(picked(selection, v)),
-            VectorData::Int(v) => VectorData::Int(picked(selection, v)),
-            VectorData::Wide(v) => VectorData::Wide(picked(selection, v)),
-            VectorData::Float(v) => VectorData::Float(picked(selection, v)),
+        let data = match &vector.data {
+            VectorData::Bool(v) => VectorData::Bool(pick(selection, v)),
+            VectorData::Int(v) => VectorData::Int(pick(selection, v)),
+            VectorData::Wide(v) => VectorData::Wide(pick(selection, v)),
+            VectorData::Float(v) => VectorData::Float(pick(selection, v)),
             VectorData::Str { codes, dict } => {
-                VectorData::Str { codes: picked(selection, codes), dict: std::sync::Arc::clone(dict) }
+                VectorData::Str { codes: pick(selection, codes), dict: std::sync::Arc::clone(dict) }
             }
         };
-        Picked { data, valid: valid.map(|v| picked(selection, &v)) }
+        Picked { data, valid: vector.valid.as_ref().map(|v| pick(selection, v)) }
     }
 
     /// As the argument of a state.

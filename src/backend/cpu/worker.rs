@@ -37,13 +37,22 @@ impl CpuWorker {
         }
     }
 
-    fn morsel(&mut self, chunk: &Chunk, range: std::ops::Range<usize>, counts: &mut Counts, failed: &mut Vec<u32>) -> crate::Result<()> {
+    fn morsel(
+        &mut self,
+        chunk: &Chunk,
+        range: std::ops::Range<usize>,
+        counts: &mut Counts,
+        failed: &mut Vec<u32>,
+    ) -> crate::Result<()> {
         let len = range.len();
         let first = range.start as u32;
-        let mut vectors = self.evaluator.eval(chunk, range, &self.outputs)?;
-        let filter = self.stage.filter.map(|_| vectors.remove(0));
+        let mut morsel = self.evaluator.morsel(chunk, range);
+        morsel.eval(&self.outputs)?;
+        let filter = self.stage.filter.map(|node| morsel.get(node)).transpose()?;
+        let others = &self.outputs[usize::from(filter.is_some())..];
+        let vectors = others.iter().map(|node| morsel.get(*node)).collect::<crate::Result<Vec<_>>>()?;
         let selection = &mut self.selection;
-        selection.select(len, filter.as_ref(), &vectors);
+        selection.select(len, filter, &vectors);
         counts.filtered += selection.filtered as u64;
         failed.extend(selection.failed.iter().map(|row| first + row));
         let rows = selection.count(len);

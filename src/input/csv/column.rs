@@ -1,12 +1,10 @@
 //! Field texts become the values of one column, a batch of rows at a time.
 
-use std::borrow::Cow;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, ScalarBuffer};
-use hashbrown::HashTable;
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
 
+use super::distinct::Distinct;
 use super::parse;
 use crate::column::{Column, ColumnData, Dictionary, Type};
 use crate::{Error, Result};
@@ -69,6 +67,27 @@ enum Values<'d> {
     Str(Distinct<'d>),
 }
 
+/// Runs `$body` on the vector of rows, whatever its items.
+macro_rules! each_vec {
+    ($values:expr, $v:ident => $body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::I8($v) => $body,
+            Values::I16($v) => $body,
+            Values::I32($v) => $body,
+            Values::I64($v) => $body,
+            Values::U8($v) => $body,
+            Values::U16($v) => $body,
+            Values::U32($v) => $body,
+            Values::U64($v) => $body,
+            Values::F32($v) => $body,
+            Values::F64($v) => $body,
+            Values::I128($v) => $body,
+            Values::Str(Distinct { codes: $v, .. }) => $body,
+        }
+    };
+}
+
 impl<'d> Builder<'d> {
     /// An empty column; an inferred bool knows only the spellings that inference does.
     pub(super) fn new(ty: &Type, inferred: bool) -> Result<Builder<'d>> {
@@ -123,23 +142,14 @@ impl<'d> Builder<'d> {
         }
     }
 
+    /// Makes room for so many rows in all.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        each_vec!(&mut self.values, v => v.reserve(rows.saturating_sub(v.len())));
+    }
+
     /// Forgets all rows from `len` on.
     pub(super) fn truncate(&mut self, len: usize) {
-        match &mut self.values {
-            Values::Bool(v) => v.truncate(len),
-            Values::I8(v) => v.truncate(len),
-            Values::I16(v) => v.truncate(len),
-            Values::I32(v) => v.truncate(len),
-            Values::I64(v) => v.truncate(len),
-            Values::U8(v) => v.truncate(len),
-            Values::U16(v) => v.truncate(len),
-            Values::U32(v) => v.truncate(len),
-            Values::U64(v) => v.truncate(len),
-            Values::F32(v) => v.truncate(len),
-            Values::F64(v) => v.truncate(len),
-            Values::I128(v) => v.truncate(len),
-            Values::Str(v) => v.codes.truncate(len),
-        }
+        each_vec!(&mut self.values, v => v.truncate(len));
         let kept = self.nulls.partition_point(|&row| (row as usize) < len);
         self.nulls.truncate(kept);
     }
@@ -189,14 +199,15 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         mut self,
         values: &mut Vec<T>,
         texts: impl Iterator<Item = &'d [u8]>,
-        parse: impl Fn(&[u8]) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
     ) {
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
-        let null_first = self.known.any(&parse);
+        let null_first = self.known.any(&read);
         for (i, raw) in texts.enumerate() {
-            let value = match if null_first { None } else { parse(raw) } {
+            // A doubled quote between the quotes is in no value's text, so they may come off unseen.
+            let value = match if null_first { None } else { read(parse::quoted(raw).unwrap_or(raw)) } {
                 Some(value) => value,
-                None => match careful(raw, self.known, &parse) {
+                None => match careful(raw, self.known, &read) {
                     Some(Some(value)) => value,
                     Some(None) => {
                         self.nulls.push(values.len() as u32);
@@ -234,54 +245,6 @@ fn careful<T>(raw: &[u8], nulls: &Nulls, parse: impl Fn(&[u8]) -> Option<T>) -> 
     let text = parse::unquote(raw);
     let trimmed = trim(&text);
     if nulls.has(&text) || nulls.has(trimmed) { Some(None) } else { parse(trimmed).map(Some) }
-}
-
-/// The distinct strings of a chunk, and each row's index among them.
-#[derive(Default)]
-struct Distinct<'d> {
-    codes: Vec<u32>,
-    texts: Vec<Cow<'d, str>>,
-    table: HashTable<(u32, u32)>,
-    hasher: foldhash::fast::FixedState,
-}
-
-impl<'d> Distinct<'d> {
-    /// The index of a raw field's text, or `None` if it is no UTF-8. Each distinct text is checked once.
-    #[inline]
-    fn code(&mut self, raw: &'d [u8]) -> Option<u32> {
-        let text = if raw.first() == Some(&super::QUOTE) { parse::unquote(raw) } else { Cow::Borrowed(raw) };
-        let hash = self.hasher.hash_one(&*text);
-        let tag = (hash >> 16) as u32;
-        let texts = &self.texts;
-        if let Some(&(_, code)) =
-            self.table.find(hash, |&(t, code)| t == tag && texts[code as usize].as_bytes() == &*text)
-        {
-            return Some(code);
-        }
-        self.add(hash, tag, text)
-    }
-
-    fn add(&mut self, hash: u64, tag: u32, text: Cow<'d, [u8]>) -> Option<u32> {
-        let text = match text {
-            Cow::Borrowed(text) => Cow::Borrowed(std::str::from_utf8(text).ok()?),
-            Cow::Owned(text) => Cow::Owned(String::from_utf8(text).ok()?),
-        };
-        let code = self.texts.len() as u32;
-        let (texts, hasher) = (&self.texts, &self.hasher);
-        self.table.insert_unique(hash, (tag, code), |&(_, c)| hasher.hash_one(texts[c as usize].as_bytes()));
-        self.texts.push(text);
-        Some(code)
-    }
-
-    fn intern(mut self, dict: &Dictionary) -> Result<ScalarBuffer<u32>> {
-        let global = dict.intern_all(self.texts.iter().map(|t| &**t))?;
-        if !global.is_empty() {
-            for code in &mut self.codes {
-                *code = global[*code as usize];
-            }
-        }
-        Ok(self.codes.into())
-    }
 }
 
 #[cfg(test)]

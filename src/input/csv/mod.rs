@@ -22,12 +22,14 @@
 
 mod boundary;
 mod column;
+mod distinct;
 mod file;
 mod infer;
 mod lines;
 mod parse;
 mod read;
 mod source;
+mod swar;
 mod tokenize;
 mod trouble;
 

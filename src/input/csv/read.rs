@@ -5,9 +5,6 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use memchr::memchr;
-
-use super::QUOTE;
 use super::column::Builder;
 use super::file::{File, Origin};
 use super::tokenize::Fields;
@@ -37,10 +34,9 @@ pub(super) struct Plan {
     pub(super) tolerant: bool,
 }
 
-/// Reads the records of `range`, which begins and ends where a record does.
-pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result<Read> {
+/// Reads the records of `range`, which begins and ends where a record does; `quotes` may be false if it holds none.
+pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: bool) -> Result<Read> {
     let data = &file.map[..range.end];
-    let quotes = memchr(QUOTE, &data[range.start..]).is_some();
     let mut builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred)).collect::<Result<Vec<_>>>()?;
     let mut fields = Fields::new(file.names.len());
     let mut troubles = vec![];
@@ -48,6 +44,11 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result
     let mut at = range.start;
     while at < data.len() {
         at = fields.fill(data, at, BATCH, file.delimiter, quotes);
+        if rows == 0 {
+            // As many rows as there would be if all were as long as the first.
+            let share = (range.len() as u64 * fields.rows() as u64).div_ceil((at - range.start) as u64) as usize;
+            builders.iter_mut().for_each(|b| b.reserve(share + share / 16));
+        }
         let first = troubles.len();
         if plan.tolerant {
             troubles.extend(fields.bad.iter().map(|&bad| Trouble::record(file, bad)));

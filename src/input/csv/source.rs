@@ -158,10 +158,11 @@ impl Scan for CsvScan {
         if self.at >= map.len() {
             return Ok(None);
         }
-        let range = self.at..cut(map, self.at, self.file.delimiter, self.bytes, self.rows).end;
+        let cut = cut(map, self.at, self.file.delimiter, self.bytes, self.rows);
+        let range = self.at..cut.end;
         self.at = range.end;
         let (file, plan) = (Arc::clone(&self.file), Arc::clone(&self.plan));
-        Ok(Some(ChunkTask { bytes: range.len() as u64, read: Box::new(move || read(&file, &plan, range)) }))
+        Ok(Some(ChunkTask { bytes: range.len() as u64, read: Box::new(move || read(&file, &plan, range, cut.quotes)) }))
     }
 }
 
@@ -214,7 +215,7 @@ fn check_first(map: &Map, record: std::ops::Range<usize>, delimiter: u8) -> Resu
             help: Some("add the closing quote, or quote a field that begins with a quote".into()),
         });
     }
-    if !map[record.start..cut.end].contains(&b'\n') && map[record].contains(&b'\r') {
+    if !map[..cut.end].contains(&b'\n') && map[record].contains(&b'\r') {
         return Err(Error::Format {
             path: map.path().into(),
             message: "the lines end with CR alone".into(),

@@ -1,14 +1,10 @@
 //! From the bytes of whole records to the edges of their fields.
 //!
-//! The hot loop compares eight bytes at a time with the delimiter, the LF and the quote in ordinary 64-bit registers
-//! ("SIMD within a register"; the exact zero-byte test is from Warren, "Hacker's Delight", 6-1) and gathers the answers
-//! of 64 bytes into one mask. It never looks at a byte between two separators.
+//! The hot loop looks at 64 bytes at once ([`Masks`]) and never at a byte between two separators.
 
 use super::QUOTE;
 use super::boundary::close;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+use super::swar::{BLOCK, Masks};
 
 /// Why a record has no fields to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,24 +119,21 @@ impl Fields {
         self.edges.clear();
         self.bad.clear();
         let stop = from.saturating_add(bytes);
-        // A quoted field sends the loop off to find its end, so there a shorter block wastes less.
-        if quotes { self.scan::<true, 8>(data, stop, delimiter) } else { self.scan::<false, 64>(data, stop, delimiter) }
+        if quotes { self.scan::<true>(data, stop, delimiter) } else { self.scan::<false>(data, stop, delimiter) }
     }
 
-    fn scan<const QUOTES: bool, const BLOCK: usize>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
+    fn scan<const QUOTES: bool>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
         let mut row = Row::at(self.base);
         self.edges.push(0);
         let mut at = self.base;
         'blocks: while at < data.len() {
-            let (newlines, mut hits) = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
-                masks::<QUOTES, BLOCK>(block, delimiter)
+            let Masks { newlines, quotes, mut hits } = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
+                Masks::of::<QUOTES>(block, delimiter)
             } else {
                 let rest = &data[at..];
                 let mut block = [0; BLOCK];
                 block[..rest.len()].copy_from_slice(rest);
-                let (newlines, hits) = masks::<QUOTES, BLOCK>(&block, delimiter);
-                let real = (1 << rest.len()) - 1;
-                (newlines & real, hits & real)
+                Masks::of::<QUOTES>(&block, delimiter).first(rest.len())
             };
             while hits != 0 {
                 let bit = hits.trailing_zeros();
@@ -160,7 +153,9 @@ impl Fields {
                         self.edges.push((here + 1 - self.base) as u32);
                     }
                 } else if here == row.field {
-                    let Some(after) = close(data, here) else {
+                    let closed = close_within(quotes, bit);
+                    let Some(after) = closed.map_or_else(|| close(data, here), |bit| Some(at + bit as usize + 1))
+                    else {
                         self.refuse(row.start, Broken::Unclosed { at: here });
                         return data.len();
                     };
@@ -171,8 +166,13 @@ impl Fields {
                     if goes_on {
                         row.after_quote.get_or_insert(after);
                     }
-                    at = after;
-                    continue 'blocks;
+                    match closed {
+                        Some(bit) => hits &= above(bit),
+                        None => {
+                            at = after;
+                            continue 'blocks;
+                        }
+                    }
                 }
             }
             at += BLOCK;
@@ -235,34 +235,28 @@ pub(super) fn split(record: &[u8], delimiter: u8) -> Vec<&[u8]> {
     }
 }
 
-/// For each byte of a block, in one bit: whether it is an LF, and whether it is an LF, the delimiter or (if asked) a quote.
+/// The bits above `bit`.
 #[inline(always)]
-fn masks<const QUOTES: bool, const BLOCK: usize>(block: &[u8; BLOCK], delimiter: u8) -> (u64, u64) {
-    let (mut newlines, mut hits) = (0, 0);
-    for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let newline = equal(word, b'\n');
-        let mut hit = newline | equal(word, delimiter);
-        if QUOTES {
-            hit |= equal(word, QUOTE);
+fn above(bit: u32) -> u64 {
+    (!1u64).checked_shl(bit).unwrap_or(0)
+}
+
+/// The bit of the quote that closes the field that the quote at bit `open` opens, if this block alone can tell.
+#[inline(always)]
+fn close_within(quotes: u64, open: u32) -> Option<u32> {
+    let mut rest = quotes & above(open);
+    while rest != 0 {
+        let bit = rest.trailing_zeros();
+        if bit == u64::BITS - 1 {
+            // Whether it is doubled stands in the next block.
+            return None;
         }
-        newlines |= gather(newline) << (i * 8);
-        hits |= gather(hit) << (i * 8);
+        if quotes >> (bit + 1) & 1 == 0 {
+            return Some(bit);
+        }
+        rest &= above(bit + 1);
     }
-    (newlines, hits)
-}
-
-/// The high bit of each byte that equals `byte`, exactly (no carry runs into the next byte).
-#[inline(always)]
-fn equal(word: u64, byte: u8) -> u64 {
-    let x = word ^ (ONES * u64::from(byte));
-    !(((x & LOW) + LOW) | x) & !LOW
-}
-
-/// The high bits of the eight bytes, as the low eight bits.
-#[inline(always)]
-fn gather(high: u64) -> u64 {
-    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    None
 }
 
 #[cfg(test)]
@@ -289,14 +283,19 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_pair_is_compared_right() {
-        for a in 0..=255u8 {
-            for b in 0..=255u8 {
-                let word = u64::from_le_bytes([a, b, a, a, b, 0, 255, a]);
-                let want: u64 = word.to_le_bytes().iter().enumerate().map(|(i, &x)| u64::from(x == b',') << i).sum();
-                assert_eq!(gather(equal(word, b',')), want);
-            }
+    fn a_block_finds_closing_quotes_where_it_can() {
+        for (text, want) in
+            [("\"a\"", Some(2)), ("\"\"\"\"", Some(3)), ("\"a\"\"", None), ("\"", None), ("\"\",", Some(1))]
+        {
+            let mut block = [b'x'; BLOCK];
+            block[..text.len()].copy_from_slice(text.as_bytes());
+            let quotes = Masks::of::<true>(&block, b',').quotes;
+            assert_eq!(close_within(quotes, 0), want, "{text}");
         }
+        assert_eq!(close_within(1 << 63 | 1, 0), None);
+        assert_eq!(close_within(0b11 << 62 | 1, 0), None);
+        assert_eq!(close_within(1 << 63, 63), None);
+        assert_eq!((above(63), above(0), above(62)), (0, !1, 1 << 63));
     }
 
     #[test]

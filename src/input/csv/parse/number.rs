@@ -87,7 +87,7 @@ fn shift(value: u128, places: i64) -> Option<u128> {
         return Some(value);
     }
     let factor = 10u128.checked_pow(u32::try_from(places.unsigned_abs()).ok()?)?;
-    if places > 0 { value.checked_mul(factor) } else { (value % factor == 0).then(|| value / factor) }
+    if places > 0 { value.checked_mul(factor) } else { value.is_multiple_of(factor).then(|| value / factor) }
 }
 
 /// 10^0 … 10^22: the powers of ten that are floats.

@@ -1,0 +1,240 @@
+//! The engine: a job and an input in, batches and a ledger out.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::result::{finish, result_schema};
+use super::run::{Settings, run};
+use super::{Device, Ledger, Observer};
+use crate::backend::Backend;
+use crate::backend::cpu::Cpu;
+use crate::column::Type;
+use crate::input::{Input, Reject, Source};
+use crate::plan::{Job, Plan, lower};
+use crate::{Error, Result};
+
+/// Runs jobs. Cheap to clone; settings are made by the methods that return `Self`.
+#[derive(Clone)]
+pub struct Engine {
+    device: Device,
+    threads: usize,
+    chunk_bytes: usize,
+    max_rejects: Option<u64>,
+    cancel: Arc<AtomicBool>,
+    observer: Option<Arc<dyn Observer>>,
+    options: super::DeviceOptions,
+}
+
+/// What a run gave.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// The schema of the result: group keys first, then the aggregates.
+    pub schema: SchemaRef,
+    /// tidemill's types of the same columns.
+    pub types: Vec<Type>,
+    /// The result, in order.
+    pub batches: Vec<RecordBatch>,
+    /// Rows that were set aside, in the order of the input.
+    pub rejects: Vec<Reject>,
+    /// What became of every row, and what it cost.
+    pub ledger: Ledger,
+}
+
+impl RunReport {
+    /// Rows of the result.
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// Chunks of this size fit a device binding and keep all cores busy.
+    pub const CHUNK_BYTES: usize = 16 << 20;
+
+    /// An engine that chooses its device itself and uses all cores.
+    pub fn new() -> Self {
+        Engine {
+            device: Device::Auto,
+            threads: 0,
+            chunk_bytes: Self::CHUNK_BYTES,
+            max_rejects: None,
+            cancel: Arc::default(),
+            observer: None,
+            options: super::DeviceOptions::default(),
+        }
+    }
+
+    /// Where stages run.
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
+    /// How many threads read and, on the CPU, compute; 0 means one for each core.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Input bytes of a chunk, about. The result does not depend on it.
+    pub fn chunk_bytes(mut self, bytes: usize) -> Self {
+        self.chunk_bytes = bytes.max(1);
+        self
+    }
+
+    /// Sets up to `most` bad rows aside ([`RunReport::rejects`]) instead of stopping at the first.
+    pub fn max_rejects(mut self, most: u64) -> Self {
+        self.max_rejects = Some(most);
+        self
+    }
+
+    /// When this becomes true, runs end with [`Error::Cancelled`] after the chunks on their way.
+    pub fn cancel_on(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.cancel = flag;
+        self
+    }
+
+    /// Tells `observer` of progress.
+    pub fn observe(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Settings of devices that tests and benchmarks need.
+    pub fn device_options(mut self, options: super::DeviceOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    fn threads_used(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// The plan of a job over an input, without running it.
+    ///
+    /// # Errors
+    /// As [`lower`].
+    pub fn plan(&self, job: &Job, input: &Input) -> Result<Plan> {
+        lower(job, input.source().schema())
+    }
+
+    /// Says what a run would do: the plan, the device and why, the strategy. With `kernels`, also the generated shader text.
+    ///
+    /// # Errors
+    /// Those that [`Engine::run`] would find before reading.
+    pub fn explain(&self, job: &Job, input: &Input, kernels: bool) -> Result<String> {
+        let plan = self.plan(job, input)?;
+        let (backend, reason) = self.backend(&plan, input.source())?;
+        super::explain::explain(
+            &plan,
+            input.source(),
+            &*backend,
+            &reason,
+            self.chunk_bytes,
+            self.threads_used(),
+            kernels,
+        )
+    }
+
+    /// Runs a job over an input.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_array::{Array, Float64Array, Int64Array, RecordBatch, StringArray};
+    /// use tidemill::{Engine, Input, Job, aggregate::{count, sum}, col};
+    /// # let city: Arc<dyn Array> = Arc::new(StringArray::from(vec!["Rome", "Oslo", "Rome"]));
+    /// # let fare: Arc<dyn Array> = Arc::new(Float64Array::from(vec![0.1, 7.5, 0.2]));
+    /// # let batch = RecordBatch::try_from_iter([("city", city), ("fare", fare)]).unwrap();
+    /// let input = Input::batches(batch.schema(), vec![batch])?;
+    /// let job = Job::new().by(["city"]).aggregate(count().named("trips")).aggregate(sum(col("fare")).named("total"));
+    /// let report = Engine::new().run(&job, &input)?;
+    /// assert_eq!(report.rows(), 2);
+    /// assert_eq!(report.ledger.rows_grouped, 3);
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Whatever [`Error`] names: a job that does not fit the schema, bad rows, a result that does not fit its type, a
+    /// device that is not there.
+    pub fn run(&self, job: &Job, input: &Input) -> Result<RunReport> {
+        let started = Instant::now();
+        let mut ledger = Ledger::default();
+        let mut source = Arc::clone(input.source());
+        loop {
+            let plan = lower(job, source.schema())?;
+            match self.run_plan(&plan, &source, ledger.clone(), started) {
+                // Types only ever widen, and there are few: this ends.
+                Err(Error::Misfit { place, found, inferred, wider }) => {
+                    let column = place.column.clone().unwrap_or_default();
+                    let widened = if wider == Type::Str { None } else { source.widened(&column, &wider) };
+                    let Some(widened) = widened else {
+                        return Err(Error::Misfit { place, found, inferred, wider });
+                    };
+                    ledger.notes.push(format!(
+                        "column '{column}' was read again as {wider}: {place} has '{found}', the first rows looked like {inferred}"
+                    ));
+                    source = widened;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn run_plan(
+        &self,
+        plan: &Plan,
+        source: &Arc<dyn Source>,
+        mut ledger: Ledger,
+        started: Instant,
+    ) -> Result<RunReport> {
+        let (backend, reason) = self.backend(plan, source)?;
+        ledger.device = backend.name();
+        ledger.device_reason = reason;
+        let settings = Settings {
+            threads: self.threads_used(),
+            chunk_bytes: self.chunk_bytes,
+            max_rejects: self.max_rejects,
+            cancel: &self.cancel,
+            observer: self.observer.as_deref(),
+        };
+        let (partial, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
+        let finishing = Instant::now();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
+        let pool = pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })?;
+        let batches = pool.install(|| finish(plan, partial))?;
+        ledger.spend("finish", finishing.elapsed());
+        ledger.rows_emitted = batches.iter().map(|b| b.num_rows() as u64).sum();
+        ledger.wall = started.elapsed();
+        if !ledger.balances() {
+            return Err(Error::internal(format!(
+                "{} rows read, but {} filtered + {} rejected + {} grouped",
+                ledger.rows_read, ledger.rows_filtered, ledger.rows_rejected, ledger.rows_grouped
+            )));
+        }
+        let types = plan.outputs.iter().map(|o| o.ty.clone()).collect();
+        Ok(RunReport { schema: result_schema(&plan.outputs), types, batches, rejects, ledger })
+    }
+
+    /// The backend for a plan, and why that one.
+    fn backend(&self, plan: &Plan, source: &Arc<dyn Source>) -> Result<(Box<dyn Backend>, String)> {
+        _ = (plan, source);
+        match &self.device {
+            Device::Cpu => Ok((Box::new(Cpu::new(self.threads_used())), "asked for".into())),
+            Device::Auto => Ok((Box::new(Cpu::new(self.threads_used())), "asked for".into())),
+            Device::Gpu(_) => Err(Error::usage("gpu")),
+        }
+    }
+}

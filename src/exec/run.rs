@@ -1,0 +1,443 @@
+//! The chunk loop: threads read chunks in order of the input, workers take them in, partials are merged.
+//!
+//! On the CPU every thread reads and works. On a device the threads read, and one thread feeds the device through a short
+//! queue. If the device fails midway, the chunks it hands back, and all that follow, go to the CPU: the same algebra, so
+//! the same bits.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::{Ledger, Observer, Progress};
+use crate::agg::{Merger, Partial};
+use crate::backend::cpu::Cpu;
+use crate::backend::{Backend, Counts, FailedRows, Failure, UnfinishedChunk, Worker};
+use crate::column::{Chunk, Value};
+use crate::expr;
+use crate::input::{ChunkTask, Reject, Request, Scan, Source};
+use crate::plan::{Stage, dictionaries};
+use crate::{Error, Result};
+
+/// What a run needs besides the stage and the source.
+pub(super) struct Settings<'a> {
+    pub threads: usize,
+    pub chunk_bytes: usize,
+    /// The most rows to set aside; `None` stops at the first bad row.
+    pub max_rejects: Option<u64>,
+    pub cancel: &'a AtomicBool,
+    pub observer: Option<&'a dyn Observer>,
+}
+
+/// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
+const CHUNK_ROWS: usize = 1 << 24;
+
+/// Runs `stage` over `source` on `backend`. The ledger gets rows, bytes and times.
+pub(super) fn run(
+    stage: &Arc<Stage>,
+    source: &dyn Source,
+    backend: &dyn Backend,
+    settings: &Settings<'_>,
+    ledger: &mut Ledger,
+) -> Result<(Partial, Vec<Reject>)> {
+    let program = &stage.program;
+    let request = Request {
+        columns: program.columns.iter().map(|c| c.column).collect(),
+        dictionaries: dictionaries(program),
+        types: program.columns.iter().map(|c| c.ty.clone()).collect(),
+        chunk_bytes: settings.chunk_bytes,
+        chunk_rows: CHUNK_ROWS,
+        tolerant: settings.max_rejects.is_some(),
+    };
+    let scan = source.scan(&request)?;
+    let shared = Shared {
+        stage,
+        settings,
+        total_bytes: source.bytes(),
+        scan: Mutex::new(Some((scan, 0))),
+        account: Mutex::new(Account::default()),
+        stop: AtomicBool::new(false),
+        device_failed: AtomicBool::new(false),
+        rows: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+    };
+    let partials =
+        if backend.workers() == 1 && settings.threads > 1 || backend.name() != Cpu::new(settings.threads).name() {
+            shared.run_on_device(backend)?
+        } else {
+            shared.run_on_cpu(backend)?
+        };
+    let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
+    if let Some((_, error)) = account.error {
+        return Err(error);
+    }
+    if settings.cancel.load(Ordering::Relaxed) {
+        return Err(Error::Cancelled);
+    }
+    let merging = Instant::now();
+    let mut partials = partials.into_iter();
+    let first = partials.next();
+    let partial = match (first, partials.len()) {
+        (Some(one), 0) => one,
+        (first, _) => {
+            let mut merger = Merger::new(&stage.key_shape(), &stage.states);
+            first.iter().chain(partials.as_slice()).for_each(|p| merger.push(p));
+            merger.finish()
+        }
+    };
+    ledger.rows_read = account.rows_read;
+    ledger.rows_filtered = account.counts.filtered;
+    ledger.rows_grouped = account.counts.grouped;
+    ledger.rows_rejected = account.rejects.len() as u64;
+    ledger.bytes_read = account.bytes;
+    ledger.chunks = account.chunks;
+    ledger.groups = partial.groups as u64;
+    ledger.notes.extend(account.notes);
+    ledger.details.extend(account.details);
+    ledger.spend("read", account.reading);
+    for (name, time) in account.timings {
+        ledger.spend(name, time);
+    }
+    ledger.spend("merge", merging.elapsed());
+    let mut rejects = account.rejects;
+    rejects.sort_by_key(|(sequence, _)| *sequence);
+    Ok((partial, rejects.into_iter().map(|(_, reject)| reject).collect()))
+}
+
+/// What the threads of a run share.
+struct Shared<'a> {
+    stage: &'a Arc<Stage>,
+    settings: &'a Settings<'a>,
+    total_bytes: Option<u64>,
+    /// The scan and the number of the next chunk; `None` when it is at its end.
+    scan: Mutex<Option<(Box<dyn Scan>, u64)>>,
+    account: Mutex<Account>,
+    stop: AtomicBool,
+    device_failed: AtomicBool,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What has happened so far.
+#[derive(Default)]
+struct Account {
+    rows_read: u64,
+    bytes: u64,
+    chunks: u64,
+    counts: Counts,
+    /// Rejected rows and the number of their chunk.
+    rejects: Vec<(u64, Reject)>,
+    /// The error of the earliest chunk that has one.
+    error: Option<(u64, Error)>,
+    /// The numbers of chunks on their way, by address: a device names rows of a chunk late.
+    sequence: HashMap<usize, u64>,
+    notes: Vec<String>,
+    details: Vec<String>,
+    reading: Duration,
+    timings: Vec<(&'static str, Duration)>,
+}
+
+fn address(chunk: &Arc<Chunk>) -> usize {
+    Arc::as_ptr(chunk) as usize
+}
+
+impl Shared<'_> {
+    fn account(&self) -> MutexGuard<'_, Account> {
+        // A panic elsewhere ends the run anyway; the account is still the best there is.
+        self.account.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Records an error of chunk `sequence`. The earliest chunk's error is the run's: chunks are handed out in order, so
+    /// when this one fails, all earlier ones are on their way and will be heard.
+    fn fail(&self, sequence: u64, error: Error) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut account = self.account();
+        if account.error.as_ref().is_none_or(|(first, _)| sequence < *first) {
+            account.error = Some((sequence, error));
+        }
+    }
+
+    fn next_task(&self) -> Result<Option<(u64, ChunkTask)>, (u64, Error)> {
+        if self.stop.load(Ordering::Relaxed) || self.settings.cancel.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut scan = self.scan.lock().unwrap_or_else(|e| e.into_inner());
+        let Some((source, number)) = &mut *scan else { return Ok(None) };
+        let sequence = *number;
+        match source.next() {
+            Ok(Some(task)) => {
+                *number += 1;
+                Ok(Some((sequence, task)))
+            }
+            Ok(None) => {
+                *scan = None;
+                Ok(None)
+            }
+            Err(error) => Err((sequence, error)),
+        }
+    }
+
+    /// Reads the next chunk; `None` at the end or when the run has stopped.
+    fn next_chunk(&self) -> Option<Arc<Chunk>> {
+        loop {
+            let (sequence, task) = match self.next_task() {
+                Ok(Some(next)) => next,
+                Ok(None) => return None,
+                Err((sequence, error)) => {
+                    self.fail(sequence, error);
+                    return None;
+                }
+            };
+            let started = Instant::now();
+            let bytes = task.bytes;
+            let read = match (task.read)() {
+                Ok(read) => read,
+                Err(error) => {
+                    self.fail(sequence, error);
+                    return None;
+                }
+            };
+            let chunk = Arc::new(read.chunk);
+            let rows = chunk.rows as u64 + read.rejects.len() as u64;
+            let total = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
+            let done = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            {
+                let mut account = self.account();
+                account.reading += started.elapsed();
+                account.rows_read += rows;
+                account.bytes += bytes;
+                account.chunks += 1;
+                account.sequence.insert(address(&chunk), sequence);
+            }
+            if let Some(observer) = self.settings.observer {
+                observer.progress(Progress { bytes: done, total_bytes: self.total_bytes, rows: total });
+            }
+            if !read.rejects.is_empty() && !self.reject(sequence, read.rejects) {
+                return None;
+            }
+            if chunk.rows > 0 {
+                return Some(chunk);
+            }
+        }
+    }
+
+    /// Sets rows aside; false if there are too many of them.
+    fn reject(&self, sequence: u64, rejects: Vec<Reject>) -> bool {
+        let limit = self.settings.max_rejects.unwrap_or(0);
+        let mut account = self.account();
+        account.rejects.extend(rejects.into_iter().map(|r| (sequence, r)));
+        let rejected = account.rejects.len() as u64;
+        if rejected <= limit {
+            return true;
+        }
+        let last = account.rejects.last().map(|(_, r)| format!("{}: {}", r.place, r.message)).unwrap_or_default();
+        drop(account);
+        self.fail(sequence, Error::TooManyRejects { rejected, limit, last });
+        false
+    }
+
+    /// Takes the counts of a push into the account. Rows without a result are rejects, or the error of the run.
+    fn count(&self, mut counts: Counts) {
+        let failed = std::mem::take(&mut counts.failed);
+        self.account().counts.add(counts);
+        for FailedRows { chunk, rows } in failed {
+            let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(u64::MAX);
+            if self.settings.max_rejects.is_none() {
+                let row = rows.first().map_or(0, |r| *r as usize);
+                self.fail(sequence, row_error(self.stage, &chunk, row));
+                continue;
+            }
+            let rejects = rows.iter().map(|&row| {
+                let error = row_error(self.stage, &chunk, row as usize);
+                Reject {
+                    place: chunk.origin.place(row as usize),
+                    column_index: None,
+                    error_type: "arithmetic",
+                    message: error.to_string(),
+                    raw: chunk.origin.raw(row as usize).unwrap_or_default(),
+                }
+            });
+            self.reject(sequence, rejects.collect());
+        }
+    }
+
+    /// Pushes a chunk. False if the device is gone.
+    fn push(&self, worker: &mut dyn Worker, chunk: Arc<Chunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
+        let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(u64::MAX);
+        match worker.push(chunk) {
+            Ok(counts) => {
+                self.count(counts);
+                true
+            }
+            Err(Failure::Job(error)) => {
+                self.fail(sequence, error);
+                true
+            }
+            Err(Failure::Device { error, unfinished }) => {
+                self.device_failed.store(true, Ordering::Relaxed);
+                let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
+                self.account().notes.push(format!(
+                    "the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"
+                ));
+                left.extend(unfinished);
+                false
+            }
+        }
+    }
+
+    /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
+    fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Partial> {
+        for _ in 0..2 {
+            match worker.finish() {
+                Ok((partial, counts)) => {
+                    self.count(counts);
+                    let mut account = self.account();
+                    account.timings.extend(worker.timings());
+                    account.details.extend(worker.details());
+                    return Some(partial);
+                }
+                Err(Failure::Job(error)) => {
+                    self.fail(u64::MAX, error);
+                    return None;
+                }
+                Err(Failure::Device { error, unfinished }) => {
+                    self.device_failed.store(true, Ordering::Relaxed);
+                    self.account()
+                        .notes
+                        .push(format!("the device failed at the end ({error}); its last chunks ran on the CPU"));
+                    left.extend(unfinished);
+                }
+            }
+        }
+        self.fail(u64::MAX, Error::internal("a device failed twice at the end"));
+        None
+    }
+
+    fn run_on_cpu(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
+        let workers = (0..backend.workers()).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
+        let work = |mut worker: Box<dyn Worker>| {
+            while let Some(chunk) = self.next_chunk() {
+                self.push(&mut *worker, chunk, &mut Vec::new());
+            }
+            self.finish(&mut *worker, &mut Vec::new())
+        };
+        Ok(on_threads(workers, work).into_iter().flatten().collect())
+    }
+
+    fn run_on_device(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
+        let mut device = backend.worker(self.stage)?;
+        let (sender, receiver) = bounded::<Arc<Chunk>>(2);
+        let cpu = Cpu::new(1);
+        let mut readers: Vec<Option<Sender<Arc<Chunk>>>> = vec![Some(sender); self.settings.threads.max(1)];
+        let feeder = readers.len();
+        readers.push(None);
+        let receiver = Mutex::new(Some(receiver));
+        let device = Mutex::new(Some(&mut device));
+        let work = |sender: Option<Sender<Arc<Chunk>>>| match sender {
+            Some(sender) => self.read_for_device(sender, &cpu),
+            None => {
+                let (device, receiver) = (take(&device), take(&receiver));
+                match (device, receiver) {
+                    (Some(device), Some(receiver)) => self.feed(&mut **device, receiver, &cpu),
+                    _ => Vec::new(),
+                }
+            }
+        };
+        debug_assert_eq!(feeder, readers.len() - 1);
+        Ok(on_threads(readers, work).into_iter().flatten().collect())
+    }
+
+    /// Reads chunks for the device; when it has failed, works them off here.
+    fn read_for_device(&self, sender: Sender<Arc<Chunk>>, cpu: &Cpu) -> Vec<Partial> {
+        let mut rest = Vec::new();
+        while let Some(chunk) = self.next_chunk() {
+            if self.device_failed.load(Ordering::Relaxed) {
+                rest.push(chunk);
+                break;
+            }
+            // The feeder reads until every sender is gone; it cannot hang up first.
+            if let Err(unsent) = sender.send(chunk) {
+                rest.push(unsent.into_inner());
+                break;
+            }
+        }
+        drop(sender);
+        if rest.is_empty() { Vec::new() } else { self.on_cpu(cpu, rest, true) }
+    }
+
+    /// Feeds the device from the queue; when it has failed, works off what it left and what is still in the queue.
+    fn feed(&self, device: &mut dyn Worker, queue: Receiver<Arc<Chunk>>, cpu: &Cpu) -> Vec<Partial> {
+        let mut left = Vec::new();
+        for chunk in &queue {
+            if !self.push(device, chunk, &mut left) {
+                break;
+            }
+        }
+        let mut partials: Vec<Partial> = self.finish(device, &mut left).into_iter().collect();
+        let left: Vec<_> = left.into_iter().map(|u| u.0).collect();
+        if !left.is_empty() || self.device_failed.load(Ordering::Relaxed) {
+            partials.extend(self.on_cpu(cpu, left.into_iter().chain(queue.iter()), false));
+        }
+        partials
+    }
+
+    /// Works off `chunks`, and with `read` all that are still to be read, on the CPU.
+    fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Partial> {
+        let mut worker = match cpu.worker(self.stage) {
+            Ok(worker) => worker,
+            Err(error) => {
+                self.fail(u64::MAX, error);
+                return Vec::new();
+            }
+        };
+        for chunk in chunks {
+            self.push(&mut *worker, chunk, &mut Vec::new());
+        }
+        while let Some(chunk) = read.then(|| self.next_chunk()).flatten() {
+            self.push(&mut *worker, chunk, &mut Vec::new());
+        }
+        self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
+    }
+}
+
+fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().unwrap_or_else(|e| e.into_inner()).take()
+}
+
+/// Runs `work` for each of `items` on a thread of its own and waits for all. A panic goes on in the caller.
+fn on_threads<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        let mut items = items.into_iter();
+        let own = items.next();
+        for item in items {
+            threads.push(scope.spawn(move || work(item)));
+        }
+        let mut results: Vec<R> = own.map(work).into_iter().collect();
+        for thread in threads {
+            match thread.join() {
+                Ok(result) => results.push(result),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}
+
+/// The error of a row that has no result: the plain evaluator finds out which operation failed, on what.
+fn row_error(stage: &Stage, chunk: &Chunk, row: usize) -> Error {
+    let values: Vec<Value> = chunk.columns.iter().map(|c| c.value(row)).collect();
+    let fault = stage.outputs().into_iter().find_map(|node| expr::eval(&stage.program, node, &values).err());
+    match fault {
+        Some(fault) => Error::Arithmetic {
+            place: Box::new(chunk.origin.place(row)),
+            message: fault.message,
+            expr: stage.program.node(fault.node).text.clone(),
+            help: Some("try(…) gives null instead".into()),
+        },
+        None => Error::internal(format!("{}: a row failed and then did not", chunk.origin.place(row))),
+    }
+}
