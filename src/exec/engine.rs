@@ -214,7 +214,11 @@ impl Engine {
         let finishing = Instant::now();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })?;
-        let batches = pool.install(|| finish(plan, partial))?;
+        let finished = pool.install(|| finish(plan, partial));
+        if let (Err(_), Some(observer)) = (&finished, settings.observer) {
+            observer.failed(&rejects);
+        }
+        let batches = finished?;
         ledger.spend("finish", finishing.elapsed());
         ledger.rows_emitted = batches.iter().map(|b| b.num_rows() as u64).sum();
         ledger.wall = started.elapsed();

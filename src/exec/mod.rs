@@ -12,6 +12,8 @@ pub use device::{Device, DeviceOptions};
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
 
+use crate::input::Reject;
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -27,4 +29,9 @@ pub struct Progress {
 pub trait Observer: Send + Sync {
     /// A chunk has been read.
     fn progress(&self, progress: Progress);
+
+    /// The run fails; these rows had been set aside until then, in the order of the input.
+    fn failed(&self, rejects: &[Reject]) {
+        _ = rejects;
+    }
 }

@@ -70,7 +70,14 @@ pub(super) fn run(
             shared.run_on_cpu(backend)?
         };
     let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
+    let mut rejects = account.rejects;
+    // Rows that could not be read come before rows of the same chunk that could not be computed.
+    rejects.sort_by_key(|(sequence, r)| (*sequence, r.place.byte, r.place.row));
+    let rejects: Vec<Reject> = rejects.into_iter().map(|(_, reject)| reject).collect();
     if let Some((_, error)) = account.error {
+        if let Some(observer) = settings.observer {
+            observer.failed(&rejects);
+        }
         return Err(error);
     }
     if settings.cancel.load(Ordering::Relaxed) {
@@ -90,7 +97,7 @@ pub(super) fn run(
     ledger.rows_read = account.rows_read;
     ledger.rows_filtered = account.counts.filtered;
     ledger.rows_grouped = account.counts.grouped;
-    ledger.rows_rejected = account.rejects.len() as u64;
+    ledger.rows_rejected = rejects.len() as u64;
     ledger.bytes_read = account.bytes;
     ledger.chunks = account.chunks;
     ledger.groups = partial.groups as u64;
@@ -101,9 +108,7 @@ pub(super) fn run(
         ledger.spend(name, time);
     }
     ledger.spend("merge", merging.elapsed());
-    let mut rejects = account.rejects;
-    rejects.sort_by_key(|(sequence, _)| *sequence);
-    Ok((partial, rejects.into_iter().map(|(_, reject)| reject).collect()))
+    Ok((partial, rejects))
 }
 
 /// What the threads of a run share.

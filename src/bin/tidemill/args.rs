@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use tidemill::output::Format;
+
 use crate::exit;
 
 /// Group-by over CSV, Parquet and Arrow files, on the CPU and on the GPU, with the same bits out.
@@ -192,6 +194,22 @@ pub enum FormatName {
     Parquet,
     /// Arrow IPC file
     Arrow,
+}
+
+impl FormatName {
+    /// The writer's format; `None` for a table.
+    pub fn format(self) -> Option<Format> {
+        Some(match self {
+            FormatName::Table => return None,
+            FormatName::Csv => Format::Csv,
+            FormatName::Tsv => Format::Tsv,
+            FormatName::Json => Format::Json,
+            FormatName::Ndjson => Format::Ndjson,
+            FormatName::Markdown => Format::Markdown,
+            FormatName::Parquet => Format::Parquet,
+            FormatName::Arrow => Format::Arrow,
+        })
+    }
 }
 
 /// What `--explain` prints.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tidemill::output::remove_unfinished;
 use tidemill::{Error, Result};
 
 use crate::exit::{Exit, say};
-use crate::sink;
 
 /// What Ctrl-C sets.
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ impl Interrupt {
         let Interrupt { flag, heeded } = interrupt.clone();
         let heard = move || {
             if flag.swap(true, Ordering::SeqCst) || !heeded.load(Ordering::SeqCst) {
-                sink::remove_unfinished();
+                remove_unfinished();
                 say("tidemill: interrupted");
                 std::process::exit(Exit::Interrupted as i32);
             }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use tidemill::column::Type;
+use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::plan::Named;
-use tidemill::{Device, Engine, Error, Input, Job, Result, expr};
+use tidemill::{Device, Engine, Error, Job, Result, expr};
 
 use crate::args::{Agg, InputArgs};
 use crate::positional::{Positional, sort_out};
@@ -20,51 +20,25 @@ pub struct Resolved {
     /// The engine, set but not yet watched.
     pub engine: Engine,
     /// How to read the files.
-    pub reading: Reading,
+    pub reading: OpenOptions,
 }
 
-/// How input is read, understood.
-#[derive(Debug, Clone, Default)]
-pub struct Reading {
-    /// Declared types.
-    pub schema: Vec<(String, Type)>,
-    /// The delimiter of CSV.
-    pub delimiter: Option<u8>,
-    /// Whether CSV has a header.
-    pub header: Option<bool>,
-    /// The texts that mean null.
-    pub null_values: Option<Vec<String>>,
-}
-
-impl Reading {
-    /// Understands the options of input.
-    pub fn of(args: &InputArgs) -> Result<Reading> {
-        Ok(Reading {
-            schema: args.schema.as_deref().map(values::schema).transpose()?.unwrap_or_default(),
-            delimiter: args.delimiter.as_deref().map(values::delimiter).transpose()?,
-            header: match (args.no_header, args.header) {
-                (true, _) => Some(false),
-                (_, true) => Some(true),
-                _ => None,
-            },
-            null_values: args.null_values.as_deref().map(values::null_values),
-        })
+/// Understands the options of input.
+pub fn reading(args: &InputArgs) -> Result<OpenOptions> {
+    let mut csv = CsvOptions {
+        schema: args.schema.as_deref().map(values::schema).transpose()?.unwrap_or_default(),
+        delimiter: args.delimiter.as_deref().map(values::delimiter).transpose()?,
+        header: match (args.no_header, args.header) {
+            (true, _) => Some(false),
+            (_, true) => Some(true),
+            _ => None,
+        },
+        ..CsvOptions::default()
+    };
+    if let Some(texts) = &args.null_values {
+        csv.null_values = values::null_values(texts);
     }
-
-    /// Opens files as one input.
-    pub fn open(&self, files: &[PathBuf]) -> Result<Input> {
-        let mut options = tidemill::input::CsvOptions {
-            delimiter: self.delimiter,
-            header: self.header,
-            schema: self.schema.clone(),
-            ..Default::default()
-        };
-        if let Some(nulls) = &self.null_values {
-            options.null_values = nulls.clone();
-        }
-        let sources = files.iter().map(|f| tidemill::input::CsvSource::open(f, &options)).collect::<Result<_>>()?;
-        Ok(Input::from_source(tidemill::input::MultiSource::new(sources)?))
-    }
+    Ok(csv.into())
 }
 
 /// Understands the arguments of `agg`.
@@ -104,7 +78,7 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
     if args.rejects.is_some() {
         engine = engine.max_rejects(args.max_rejects);
     }
-    Ok(Resolved { files, job, engine, reading: Reading::of(&args.input)? })
+    Ok(Resolved { files, job, engine, reading: reading(&args.input)? })
 }
 
 fn job(args: &Agg, aggregates: Vec<Named>) -> Result<Job> {

@@ -50,6 +50,18 @@ pub fn sort_out(arguments: &[OsString]) -> Result<Positional> {
     Ok(sorted)
 }
 
+/// The arguments of a command that takes files only.
+///
+/// # Errors
+/// One that does not exist or is a directory.
+pub fn files(arguments: &[OsString]) -> Result<Vec<PathBuf>> {
+    let file = |argument: &OsString| {
+        let path = Path::new(argument);
+        if argument == "-" || path.exists() { existing(path) } else { Err(missing(path)) }
+    };
+    arguments.iter().map(file).collect()
+}
+
 fn existing(path: &Path) -> Result<PathBuf> {
     if path.is_dir() {
         return Err(Error::Usage {

@@ -1,11 +1,12 @@
 //! A progress bar on stderr, if somebody looks and the run takes long enough to wonder; and what was set aside by a run that
 //! failed.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tidemill::exec::{Observer, Progress};
+use tidemill::input::Reject;
 
 use crate::screen;
 
@@ -17,12 +18,18 @@ pub struct Watch {
     started: Instant,
     draws: bool,
     bar: OnceLock<ProgressBar>,
+    rejects: Mutex<Vec<Reject>>,
 }
 
 impl Watch {
     /// Watches from now on.
     pub fn new() -> Watch {
-        Watch { started: Instant::now(), draws: screen::can_draw(), bar: OnceLock::new() }
+        Watch { started: Instant::now(), draws: screen::can_draw(), bar: OnceLock::new(), rejects: Mutex::default() }
+    }
+
+    /// The rows a failed run had set aside.
+    pub fn set_aside(&self) -> Vec<Reject> {
+        self.rejects.lock().map(|rejects| rejects.clone()).unwrap_or_default()
     }
 
     /// Takes the bar away. Nothing may be drawn after.
@@ -41,6 +48,12 @@ impl Observer for Watch {
         let bar = self.bar.get_or_init(|| draw(progress.total_bytes));
         bar.set_position(progress.bytes);
         bar.set_message(format!("{} rows", grouped(progress.rows)));
+    }
+
+    fn failed(&self, rejects: &[Reject]) {
+        if let Ok(mut mine) = self.rejects.lock() {
+            *mine = rejects.to_vec();
+        }
     }
 }
 

@@ -1,18 +1,39 @@
 //! The file of rows set aside: CSV, one record a row.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use tidemill::Result;
 use tidemill::input::Reject;
-
-use crate::sink;
+use tidemill::output::OutputFile;
+use tidemill::{Error, Result};
 
 /// The header of a rejects file.
 const HEADER: &str = "file,line,byte,column_index,column,error_type,message,raw\n";
 
-/// Writes the rows set aside to `path`, whole or not at all. No rows give the header alone.
-pub fn write(path: &Path, rejects: &[Reject]) -> Result<()> {
-    sink::write_file(path, text(rejects).as_bytes())
+/// A rejects file that waits for its rows.
+pub struct Rejects {
+    path: PathBuf,
+    file: OutputFile,
+}
+
+impl Rejects {
+    /// Begins the file, so that a folder that cannot be written is found out before the run.
+    pub fn begin(path: &Path) -> Result<Rejects> {
+        Ok(Rejects { path: path.to_owned(), file: OutputFile::create(path)? })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the rows set aside. No rows give the header alone.
+    pub fn write(self, rejects: &[Reject]) -> Result<()> {
+        let mut sink = self.file.sink();
+        let written = sink.write_all(text(rejects).as_bytes()).and_then(|()| sink.flush());
+        written.map_err(|e| Error::io("cannot write", &self.path, e))?;
+        self.file.commit()
+    }
 }
 
 fn text(rejects: &[Reject]) -> String {

@@ -1,11 +1,9 @@
-//! Where results go: stdout or a file that appears when it is whole.
+//! Where results go: stdout, or a file that appears when it is whole.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, types};
-use tidemill::column::{Type, Unit, Value};
+use tidemill::output::{Format, OutputFile, writer};
 use tidemill::{Error, Result, RunReport};
 
 use crate::args::FormatName;
@@ -13,88 +11,94 @@ use crate::interrupt::Interrupt;
 use crate::screen;
 use crate::table::{self, Limits};
 
-/// The format and the place of a result.
-pub struct Sink<'a> {
-    format: FormatName,
-    output: Option<&'a Path>,
+/// What stdout is called in messages.
+const STDOUT: &str = "standard output";
+
+/// The format and the place of a result, chosen before a run.
+pub struct Choice {
+    /// `None`: a table for eyes.
+    format: Option<Format>,
+    /// `None`: stdout.
+    output: Option<PathBuf>,
     limits: Limits,
 }
 
-impl<'a> Sink<'a> {
-    /// Chooses by what was asked for and by what stdout is.
-    pub fn choose(format: Option<FormatName>, output: Option<&'a Path>, limited: bool) -> Result<Sink<'a>> {
+impl Choice {
+    /// Chooses by what was asked for, by the output's extension, and by what stdout is. With `limited` the user has said how
+    /// many rows are wanted, and a table shows them all.
+    pub fn make(format: Option<FormatName>, output: Option<&Path>, limited: bool) -> Result<Choice> {
+        let output = output.filter(|path| path.as_os_str() != "-");
         let terminal = output.is_none() && screen::is_terminal();
-        let format = format.unwrap_or(if terminal { FormatName::Table } else { FormatName::Csv });
+        let format = match (format, output) {
+            (Some(format), _) => format.format(),
+            (None, Some(path)) => Some(format_of(path)?),
+            (None, None) if terminal => None,
+            (None, None) => Some(Format::Csv),
+        };
+        if let (Some(format), true) = (format.filter(|f| f.is_binary()), terminal) {
+            return Err(Error::Usage {
+                message: format!("{} is binary and cannot be shown on a terminal", format.name()),
+                help: Some("give --output FILE, or send stdout to a file or a pipe".into()),
+            });
+        }
         let limits = if terminal {
-            Limits { width: screen::width(), cut_rows: !limited, colour: screen::has_colour() }
+            Limits { width: screen::width(), screen: true, cut_rows: !limited, colour: screen::has_colour() }
         } else {
             Limits::default()
         };
-        Ok(Sink { format, output, limits })
+        Ok(Choice { format, output: output.map(Path::to_owned), limits })
     }
 
-    /// Writes a result.
-    pub fn write(&self, report: &RunReport, interrupt: &Interrupt) -> Result<()> {
-        let text = match self.format {
-            FormatName::Table => table::result(report, self.limits)?,
-            _ => return Err(Error::usage("not yet")),
+    /// Begins the output file, so that a folder that cannot be written is found out before the run.
+    pub fn begin(self) -> Result<Sink> {
+        let file = self.output.as_ref().map(OutputFile::create).transpose()?;
+        Ok(Sink { format: self.format, limits: self.limits, file })
+    }
+}
+
+fn format_of(path: &Path) -> Result<Format> {
+    Format::of_path(path).ok_or_else(|| Error::Usage {
+        message: format!("the name of the output file {} does not say its format", path.display()),
+        help: Some("give --format, or an extension: csv, tsv, json, ndjson, md, parquet, arrow".into()),
+    })
+}
+
+/// A place that waits for its result. If it is dropped before, nothing has happened.
+pub struct Sink {
+    format: Option<Format>,
+    limits: Limits,
+    file: Option<OutputFile>,
+}
+
+impl Sink {
+    /// Writes a result, all of it or (to a file) nothing.
+    pub fn write(self, report: &RunReport, interrupt: &Interrupt) -> Result<()> {
+        let (mut sink, name): (Box<dyn Write + Send>, _) = match &self.file {
+            Some(file) => (file.sink(), file.path()),
+            None => (Box::new(std::io::stdout()), Path::new(STDOUT)),
         };
-        interrupt.check()?;
-        match self.output {
-            Some(path) => write_file(path, text.as_bytes()),
-            None => print(&text),
+        match self.format {
+            Some(format) => {
+                let mut writer = writer(format, report.schema.clone(), sink, name)?;
+                for batch in &report.batches {
+                    interrupt.check()?;
+                    writer.write(batch)?;
+                }
+                writer.finish()?;
+            }
+            None => {
+                let text = table::result(report, self.limits);
+                let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+                written.map_err(|e| Error::io("cannot write", name, e))?;
+            }
         }
+        interrupt.check()?;
+        self.file.map_or(Ok(()), OutputFile::commit)
     }
 }
 
 /// Prints to stdout.
 pub fn print(text: &str) -> Result<()> {
-    let failed = |e| Error::io("cannot write", "standard output", e);
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(failed)
-}
-
-/// Writes a whole file.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).map_err(|e| Error::io("cannot write", path, e))
-}
-
-/// Removes files that are not whole.
-pub fn remove_unfinished() {}
-
-/// The value of a result column.
-pub fn value(array: &ArrayRef, ty: &Type, row: usize) -> Result<Value> {
-    if array.is_null(row) {
-        return Ok(Value::Null);
-    }
-    macro_rules! int {
-        ($t:ident) => {
-            Value::Int(array.as_primitive::<types::$t>().value(row).into())
-        };
-    }
-    Ok(match ty {
-        Type::Null => Value::Null,
-        Type::Bool => Value::Bool(array.as_boolean().value(row)),
-        Type::Int8 => int!(Int8Type),
-        Type::Int16 => int!(Int16Type),
-        Type::Int32 => int!(Int32Type),
-        Type::Int64 => int!(Int64Type),
-        Type::UInt8 => int!(UInt8Type),
-        Type::UInt16 => int!(UInt16Type),
-        Type::UInt32 => int!(UInt32Type),
-        Type::UInt64 => Value::Wide(array.as_primitive::<types::UInt64Type>().value(row).into()),
-        Type::Float32 => Value::Float(array.as_primitive::<types::Float32Type>().value(row).into()),
-        Type::Float64 => Value::Float(array.as_primitive::<types::Float64Type>().value(row)),
-        Type::Decimal { .. } => Value::Wide(array.as_primitive::<types::Decimal128Type>().value(row)),
-        Type::Date => int!(Date32Type),
-        Type::Timestamp(Unit::Second) => int!(TimestampSecondType),
-        Type::Timestamp(Unit::Milli) => int!(TimestampMillisecondType),
-        Type::Timestamp(Unit::Micro) => int!(TimestampMicrosecondType),
-        Type::Timestamp(Unit::Nano) => int!(TimestampNanosecondType),
-        Type::Str => Value::Str(array.as_string::<i32>().value(row).into()),
-        Type::List(item) => {
-            let list = array.as_list::<i32>().value(row);
-            Value::List((0..list.len()).map(|i| value(&list, item, i)).collect::<Result<_>>()?)
-        }
-    })
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|e| Error::io("cannot write", STDOUT, e))
 }

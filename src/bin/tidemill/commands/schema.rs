@@ -1,20 +1,18 @@
 //! `tidemill schema`: the columns of an input.
 
-use std::path::PathBuf;
-
 use serde_json::json;
 use tidemill::column::FieldType;
 use tidemill::{Input, Result};
 
 use crate::args::{SchemaArgs, Shape};
-use crate::job::Reading;
+use crate::job::reading;
 use crate::table::{self, Entry, Limits};
-use crate::{screen, sink};
+use crate::{positional, screen, sink};
 
 /// Prints the schema.
 pub fn run(args: &SchemaArgs) -> Result<()> {
-    let files: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
-    let input = Reading::of(&args.input)?.open(&files)?;
+    let files = positional::files(&args.files)?;
+    let input = Input::open(&files, &reading(&args.input)?)?;
     match args.format {
         Shape::Json => sink::print(&format!("{:#}\n", as_json(&input))),
         Shape::Table => sink::print(&as_table(&input)),
@@ -54,7 +52,7 @@ fn as_table(input: &Input) -> String {
             ]
         })
         .collect();
-    let limits = Limits { width: screen::width(), colour: screen::has_colour(), cut_rows: false };
+    let limits = Limits { width: screen::width(), colour: screen::has_colour(), ..Limits::default() };
     let bytes = input.source().bytes().map(|b| format!(", {}", indicatif::HumanBytes(b))).unwrap_or_default();
     let table = table::listing(&["#", "column", "type", "from"], &rows, limits);
     format!("{}{bytes}\n{table}", input.source().name())
