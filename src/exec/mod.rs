@@ -1,6 +1,5 @@
 //! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
 
-mod device;
 mod engine;
 mod explain;
 mod ledger;
@@ -8,7 +7,6 @@ mod result;
 mod run;
 mod sort;
 
-pub use device::{Device, DeviceOptions};
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
 

@@ -189,7 +189,8 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
     if u64::from(selected) + u64::from(failed) > u64::from(batch.n()) {
         return Err(Error::internal(format!("{selected} + {failed} of {} rows", batch.n())));
     }
-    let shelf = Shelf { planes: kept(&outcome, 0)?, rows: (selected < batch.n()).then(|| kept(&outcome, 1)).transpose()? };
+    let shelf =
+        Shelf { planes: kept(&outcome, 0)?, rows: (selected < batch.n()).then(|| kept(&outcome, 1)).transpose()? };
     let failed_rows = (failed > 0).then(|| kept(&outcome, 2)).transpose()?;
     note.selected = u64::from(selected);
     let mut laid = Laid::new(batch.rows.clone(), selected, failed, ranks);
@@ -203,8 +204,7 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
                 let rows = rec.import(rows);
                 rec.download(rows.words(0, failed.into()))
             });
-            let survey =
-                (selected > 0).then(|| survey_of(&mut rec, &shape, layout, planes, rows, stride, selected));
+            let survey = (selected > 0).then(|| survey_of(&mut rec, &shape, layout, planes, rows, stride, selected));
             if survey.is_none() && failed_rows.is_none() {
                 return Ok(Flying { layout: batch.layout, pending: None, laid, note });
             }
@@ -258,8 +258,18 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
             let row_order = order.import_rows(&mut rec).or(rows);
             for pass in &reductions {
                 let (values, most) = (values(pass), order.groups);
-                let states =
-                    reduce(&mut rec, &shape, &pass.reduction, planes, values, pass.base, row_order, ids, selected, most);
+                let states = reduce(
+                    &mut rec,
+                    &shape,
+                    &pass.reduction,
+                    planes,
+                    values,
+                    pass.base,
+                    row_order,
+                    ids,
+                    selected,
+                    most,
+                );
                 laid.states.push(rec.download(states.words(0, u64::from(most) * u64::from(pass.reduction.words()))));
             }
         }

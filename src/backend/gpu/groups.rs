@@ -339,7 +339,11 @@ fn lengths(starts: &[u32], n: u32) -> Vec<u32> {
 
 /// The states of some keys.
 fn pick(states: &[u32], codes: &[u32], words: usize) -> Vec<u32> {
-    codes.iter().flat_map(|&code| states.get(code as usize * words..).and_then(|s| s.get(..words)).unwrap_or(&[])).copied().collect()
+    codes
+        .iter()
+        .flat_map(|&code| states.get(code as usize * words..).and_then(|s| s.get(..words)).unwrap_or(&[]))
+        .copied()
+        .collect()
 }
 
 /// The keys of groups, put together from packed ones.
