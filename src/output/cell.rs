@@ -72,6 +72,16 @@ pub fn cell(array: &dyn Array, row: usize) -> Value {
     }
 }
 
+/// The text at `row` of an output column, as CSV has it but for the quotes: nothing for null.
+///
+/// # Errors
+/// The array is of a type the engine never makes.
+pub fn value_text(array: &dyn Array, row: usize) -> Result<String> {
+    let ty = type_of(array.data_type());
+    let ty = ty.ok_or_else(|| Error::usage(format!("a value of type {} has no text", array.data_type())))?;
+    Ok(cell(array, row).text(&ty))
+}
+
 /// The string at `row` of a string array, without a copy.
 pub(super) fn text(array: &dyn Array, row: usize) -> Option<&str> {
     if array.is_null(row) {

@@ -23,7 +23,7 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-pub use cell::{cell, type_of};
+pub use cell::{cell, type_of, value_text};
 pub use file::{OutputFile, remove_unfinished};
 pub use format::Format;
 

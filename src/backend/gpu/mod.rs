@@ -3,22 +3,37 @@
 //! All use of `wgpu` is in this folder. Read in this order: `adapter` (what is there), `device` (one opened adapter and
 //! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
 //! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
-//! scans, sorts and reductions). May import `error`, `column` and `kernel`.
+//! scans, sorts and reductions); then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
+//! reductions), `upload`, `batch` and `groups` (one batch's way over the device), `import` (its groups into states),
+//! `worker` (chunks, faults), `backend`. May import what stands before `backend`, and `plan`'s stage.
 
 mod adapter;
+mod backend;
+mod batch;
 mod device;
 mod encode;
 mod engine;
+mod explain;
+mod groups;
+mod import;
+mod layout;
+mod notes;
 mod pipeline;
 mod pool;
 mod record;
 pub mod stages;
+mod strategy;
+mod upload;
+mod worker;
 
 pub use adapter::{Adapter, AdapterInfo, Kind, adapters, adapters_from_env, no_adapter};
+pub use backend::{GpuBackend, Measured};
 pub use device::{Fault, Faults, Gpu, Options};
 pub use engine::{Engine, Outcome, Pending, Timing};
+pub use explain::Explanation;
 pub use pool::{Kept, Memory};
 pub use record::{Buf, Counters, Dispatch, Download, Op, Recording, Traffic, View};
+pub use strategy::{Chosen, GpuOptions, Strategy};
 
 #[cfg(test)]
 mod testing;

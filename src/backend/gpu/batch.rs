@@ -1,0 +1,439 @@
+//! One batch of rows on its way over the device, in up to four submissions:
+//!
+//! ```text
+//! start    upload → map → rows that pass                      (survey too, if all rows must)
+//! advance  survey: bits in which keys differ, bits in use by sums
+//!          sort by key, find the groups                        (only if sorted, or for bags)
+//!          reduce: submitted, not waited for
+//! land     groups come back
+//! ```
+//! Between two of them a few words come back, because the next one's size depends on them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::engine::{Engine, Outcome, Pending};
+use super::groups::{Arranged, Heads, Laid, Reduced, arrange, heads, plan_reductions};
+use super::layout::{Layout, MapParams};
+use super::notes::{BatchNote, Clock};
+use super::pool::Kept;
+use super::record::{Download, Recording, Traffic, View};
+use super::stages::{compact, direct, exponent_range, gather, key_bits, pack_keys, reduce};
+use super::strategy::{Chosen, Strategy};
+use super::upload;
+use crate::column::{Chunk, Dictionary};
+use crate::expr::{Evaluated, NodeId};
+use crate::kernel::Shape;
+use crate::kernel::exponent_range::ExponentRange;
+use crate::kernel::pack_keys::Packing;
+use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
+use crate::plan::Stage;
+use crate::{Error, Result};
+
+/// Batches are not made smaller than this: a device that cannot hold so few rows holds nothing.
+pub(super) const LEAST_ROWS: usize = 1024;
+
+/// Which rows of which chunk.
+pub(super) struct Batch {
+    pub layout: Arc<Layout>,
+    pub rows: Range<usize>,
+}
+
+impl Batch {
+    fn n(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// Words from one plane to the next: planes can be bound where they stand.
+    fn stride(&self) -> u32 {
+        self.n().next_multiple_of(64)
+    }
+}
+
+/// An engine and what is measured while it is used.
+pub(super) struct Deck<'e> {
+    pub engine: &'e mut Engine,
+    pub clock: &'e mut Clock,
+}
+
+impl Deck<'_> {
+    fn shape(&self) -> Shape {
+        self.engine.shape()
+    }
+
+    fn submit(&mut self, rec: Recording, note: &mut BatchNote) -> Result<Pending> {
+        note.add(&rec.counters());
+        self.engine.submit(rec)
+    }
+
+    fn wait(&mut self, pending: Pending) -> Result<Outcome> {
+        let started = Instant::now();
+        let outcome = self.engine.wait(pending);
+        self.clock.kernel += started.elapsed();
+        if let Ok(outcome) = &outcome {
+            self.clock.stems(&outcome.timings);
+        }
+        outcome
+    }
+
+    fn run(&mut self, rec: Recording, note: &mut BatchNote) -> Result<Outcome> {
+        let pending = self.submit(rec, note)?;
+        self.wait(pending)
+    }
+}
+
+/// A batch whose map kernel is submitted.
+pub(super) struct Started {
+    batch: Batch,
+    pending: Pending,
+    /// The counts of rows that pass and of rows that fail; `None` if every row must pass.
+    counts: Option<(Download, Option<Download>)>,
+    survey: Option<SurveyDownloads>,
+    ranks: HashMap<NodeId, (Arc<Dictionary>, Arc<Vec<u32>>)>,
+    note: BatchNote,
+}
+
+/// A batch whose last submission is on its way.
+pub(super) struct Flying {
+    pub layout: Arc<Layout>,
+    pending: Option<Pending>,
+    laid: Laid,
+    note: BatchNote,
+}
+
+impl Flying {
+    /// Rows of the batch.
+    pub fn rows(&self) -> usize {
+        self.laid.rows.len()
+    }
+}
+
+/// What a batch has given.
+pub(super) struct Landed {
+    pub selected: u64,
+    pub filtered: u64,
+    /// Rows of the chunk that have no result.
+    pub failed: Vec<u32>,
+    pub groups: Option<Reduced>,
+    /// The groups' layout.
+    pub layout: Option<Arc<Layout>>,
+    pub note: BatchNote,
+}
+
+/// Uploads a batch and computes its rows.
+pub(super) fn start(
+    deck: &mut Deck,
+    stage: &Stage,
+    batch: Batch,
+    chunk: &Chunk,
+    hosts: &HashMap<NodeId, Evaluated>,
+) -> Result<Started> {
+    let begun = Instant::now();
+    let (n, stride, shape) = (batch.n(), batch.stride(), deck.shape());
+    let layout = Arc::clone(&batch.layout);
+    let mut note = BatchNote { rows: u64::from(n), ..BatchNote::default() };
+    let mut rec = Recording::new();
+    let arena = upload::arena(&mut rec, &layout.map.inputs, chunk, hosts, batch.rows.clone())?;
+    let plane_words = u64::from(layout.map.planes) * u64::from(stride);
+    let planes = rec.words("planes", plane_words);
+    let bindings = [("arena", arena.into()), ("planes", planes.into())];
+    let traffic = Traffic { read: arena.bytes(), written: plane_words * 4 };
+    let params = MapParams { rows: n, stride };
+    rec.dispatch(layout.kernel.clone(), params, &bindings, n.div_ceil(layout.workgroup), traffic);
+    let mut ranks = HashMap::new();
+    for &(node, plane) in &layout.ranks {
+        let dict = upload::dictionary(&stage.program, node, chunk, hosts)?;
+        let table = dict.ranks();
+        let uploaded = rec.upload("ranks", bytemuck::cast_slice(&table).to_vec());
+        let codes = planes.words(u64::from(plane) * u64::from(stride), n.into());
+        let of_rows = gather(&mut rec, &shape, uploaded.into(), 0, codes, n);
+        rec.copy(of_rows.words(0, n.into()), codes);
+        ranks.insert(node, (dict, table));
+    }
+    rec.keep(planes);
+    let mut survey = None;
+    let mut counts = None;
+    if layout.filtered || layout.can_fail {
+        let status = layout.map.status * stride;
+        let (rows, selected) = compact(&mut rec, &shape, planes.into(), status, 1, n);
+        rec.keep(rows);
+        let selected = rec.download(selected);
+        let failed = layout.can_fail.then(|| {
+            let (rows, failed) = compact(&mut rec, &shape, planes.into(), status, 2, n);
+            rec.keep(rows);
+            rec.download(failed)
+        });
+        counts = Some((selected, failed));
+    } else {
+        survey = Some(survey_of(&mut rec, &shape, &layout, planes.into(), None, stride, n));
+    }
+    let pending = deck.submit(rec, &mut note)?;
+    deck.clock.upload += begun.elapsed();
+    Ok(Started { batch, pending, counts, survey, ranks, note })
+}
+
+/// Brings a started batch to its last submission.
+pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> Result<Flying> {
+    let Started { batch, pending, counts, survey, ranks, mut note } = started;
+    let (stride, shape, layout) = (batch.stride(), deck.shape(), &batch.layout);
+    let mut outcome = deck.wait(pending)?;
+    let word = |outcome: &mut Outcome, download| outcome.take_words(download).first().copied().unwrap_or(0);
+    let (selected, failed) = match counts {
+        None => (batch.n(), 0),
+        Some((selected, failed)) => {
+            (word(&mut outcome, selected), failed.map_or(0, |failed| word(&mut outcome, failed)))
+        }
+    };
+    if u64::from(selected) + u64::from(failed) > u64::from(batch.n()) {
+        return Err(Error::internal(format!("{selected} + {failed} of {} rows", batch.n())));
+    }
+    let shelf =
+        Shelf { planes: kept(&outcome, 0)?, rows: (selected < batch.n()).then(|| kept(&outcome, 1)).transpose()? };
+    let failed_rows = (failed > 0).then(|| kept(&outcome, 2)).transpose()?;
+    note.selected = u64::from(selected);
+    let mut laid = Laid::new(batch.rows.clone(), selected, failed, ranks);
+    // What must be known of the rows before they can be grouped.
+    let survey = match survey {
+        Some(survey) => survey.read(layout, &mut outcome, stride),
+        None => {
+            let mut rec = Recording::new();
+            let (planes, rows) = shelf.import(&mut rec);
+            let failed_rows = failed_rows.as_ref().map(|rows| {
+                let rows = rec.import(rows);
+                rec.download(rows.words(0, failed.into()))
+            });
+            let survey = (selected > 0).then(|| survey_of(&mut rec, &shape, layout, planes, rows, stride, selected));
+            if survey.is_none() && failed_rows.is_none() {
+                return Ok(Flying { layout: batch.layout, pending: None, laid, note });
+            }
+            let mut outcome = deck.run(rec, &mut note)?;
+            laid.failed_rows = failed_rows.map(|rows| outcome.take_words(rows)).unwrap_or_default();
+            match survey {
+                Some(survey) => survey.read(layout, &mut outcome, stride),
+                None => return Ok(Flying { layout: batch.layout, pending: None, laid, note }),
+            }
+        }
+    };
+    if selected == 0 {
+        return Ok(Flying { layout: batch.layout, pending: None, laid, note });
+    }
+    let packing = Packing::new(&survey.varying(survey.keys.iter()));
+    let chosen = strategy.choose(packing.bits);
+    note.chosen(chosen, packing.bits, survey.ranges.iter().zip(&layout.ranged).map(|(range, of)| (*range, of.kind)));
+
+    // Groups by sort, and every bag.
+    let bag_packings: Vec<Packing> =
+        survey.bags.iter().map(|bag| Packing::new(&survey.varying(survey.keys.iter().chain([bag])))).collect();
+    let mut by_key = None;
+    let mut bags: Vec<Arranged> = Vec::new();
+    if chosen == Chosen::Sort || !bag_packings.is_empty() {
+        let mut rec = Recording::new();
+        let (planes, rows) = shelf.import(&mut rec);
+        let mut kept_so_far = 0;
+        let mut arrange_by = |rec: &mut Recording, packing: &Packing, reduced: bool| {
+            arrange(rec, &shape, packing, planes, rows, selected, reduced, &mut kept_so_far)
+        };
+        let key_order = (chosen == Chosen::Sort).then(|| arrange_by(&mut rec, &packing, true));
+        let bag_orders: Vec<_> = bag_packings.iter().map(|packing| arrange_by(&mut rec, packing, false)).collect();
+        let mut outcome = deck.run(rec, &mut note)?;
+        by_key = key_order.map(|order| order.read(&mut outcome)).transpose()?;
+        bags = bag_orders.into_iter().map(|order| order.read(&mut outcome)).collect::<Result<_>>()?;
+    }
+
+    // The last submission.
+    let mut rec = Recording::new();
+    let (planes, rows) = shelf.import(&mut rec);
+    let reductions = plan_reductions(layout, &survey.ranges);
+    note.reductions = reductions.len() as u64;
+    let values = |planned: &super::groups::Pass| planned.values(stride);
+    match (chosen, &by_key) {
+        (Chosen::Sort, Some(order)) => {
+            let (heads, starts) = heads(&mut rec, &shape, order);
+            laid.starts = Some(starts);
+            laid.heads = heads;
+            laid.groups = order.groups;
+            let ids = order.import_ids(&mut rec)?;
+            let row_order = order.import_rows(&mut rec).or(rows);
+            for pass in &reductions {
+                let (values, most) = (values(pass), order.groups);
+                let states = reduce(
+                    &mut rec,
+                    &shape,
+                    &pass.reduction,
+                    planes,
+                    values,
+                    pass.base,
+                    row_order,
+                    ids,
+                    selected,
+                    most,
+                );
+                laid.states.push(rec.download(states.words(0, u64::from(most) * u64::from(pass.reduction.words()))));
+            }
+        }
+        (Chosen::Direct, _) => {
+            let packed = pack_keys(&mut rec, &shape, &packing, planes, rows, selected);
+            let codes = packed.keys.words(0, selected.into());
+            let keys = 1 << packing.bits;
+            let count = Reduction::of(Op::Count, Kind::Word);
+            let all = ValuePlanes::one(0, None, stride);
+            let counts = direct(&mut rec, &shape, &count, planes, all, 0, rows, codes, keys, selected);
+            laid.counts = Some(rec.download(counts));
+            laid.groups = keys;
+            for pass in &reductions {
+                let (values, base) = (values(pass), pass.base);
+                let states =
+                    direct(&mut rec, &shape, &pass.reduction, planes, values, base, rows, codes, keys, selected);
+                laid.states.push(rec.download(states));
+            }
+        }
+        _ => {
+            laid.groups = 1;
+            if !reductions.is_empty() {
+                let ids = rec.words("one segment", selected.into());
+                rec.clear(ids);
+                for pass in &reductions {
+                    let (values, ids) = (values(pass), ids.into());
+                    let states =
+                        reduce(&mut rec, &shape, &pass.reduction, planes, values, pass.base, rows, ids, selected, 1);
+                    laid.states.push(rec.download(states));
+                }
+            }
+        }
+    }
+    for (order, packing) in bags.iter().zip(bag_packings) {
+        let (heads, starts) = heads(&mut rec, &shape, order);
+        laid.bags.push(Heads { packing, heads, starts, groups: order.groups });
+    }
+    laid.packing = packing;
+    laid.chosen = chosen;
+    laid.reductions = reductions;
+    laid.survey = survey;
+    laid.stride = stride;
+    let pending = match rec.counters().readbacks {
+        0 => None,
+        _ => Some(deck.submit(rec, &mut note)?),
+    };
+    Ok(Flying { layout: batch.layout, pending, laid, note })
+}
+
+/// Waits for a batch's groups.
+pub(super) fn land(deck: &mut Deck, flying: Flying) -> Result<Landed> {
+    let Flying { layout, pending, laid, mut note } = flying;
+    let outcome = pending.map(|pending| deck.wait(pending)).transpose()?;
+    let begun = Instant::now();
+    let failed: Vec<u32> = laid.failed_rows.iter().map(|row| laid.rows.start as u32 + row).collect();
+    let selected = u64::from(laid.selected);
+    let filtered = laid.rows.len() as u64 - selected - u64::from(laid.failed);
+    let groups = (selected > 0).then(|| laid.read(&layout, outcome.unwrap_or_default())).transpose()?;
+    note.groups = groups.as_ref().map_or(0, |groups| groups.groups as u64);
+    deck.clock.readback += begun.elapsed();
+    Ok(Landed { selected, filtered, failed, groups, layout: Some(layout), note })
+}
+
+/// What stays on the device between a batch's submissions.
+struct Shelf {
+    planes: Kept,
+    /// The rows that pass, if not all do.
+    rows: Option<Kept>,
+}
+
+impl Shelf {
+    fn import(&self, rec: &mut Recording) -> (View, Option<View>) {
+        (rec.import(&self.planes).all(), self.rows.as_ref().map(|rows| rec.import(rows).all()))
+    }
+}
+
+fn kept(outcome: &Outcome, at: usize) -> Result<Kept> {
+    outcome.kept.get(at).cloned().ok_or_else(|| Error::internal(format!("no kept buffer {at}")))
+}
+
+/// A key word: its plane (as a word offset), the bits in which rows differ, and any row's word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyWord {
+    pub plane_at: u32,
+    pub varying: u32,
+    pub constant: u32,
+}
+
+/// What is known of a batch's selected rows.
+#[derive(Default)]
+pub(super) struct Survey {
+    /// For each key its words, the most significant first.
+    pub keys: Vec<Vec<KeyWord>>,
+    /// For each bag's argument likewise.
+    pub bags: Vec<Vec<KeyWord>>,
+    /// For each ranged operand its bits.
+    pub ranges: Vec<ExponentRange>,
+}
+
+impl Survey {
+    fn varying<'a>(&self, words: impl Iterator<Item = &'a Vec<KeyWord>>) -> Vec<(u32, u32)> {
+        words.flatten().map(|word| (word.plane_at, word.varying)).collect()
+    }
+}
+
+struct SurveyDownloads {
+    /// For each plane of keys and bags, in order of significance: varying bits, one row's word.
+    words: Vec<(Download, Download)>,
+    ranges: Vec<Download>,
+}
+
+fn survey_of(
+    rec: &mut Recording,
+    shape: &Shape,
+    layout: &Layout,
+    planes: View,
+    rows: Option<View>,
+    stride: u32,
+    n: u32,
+) -> SurveyDownloads {
+    let mut words = Vec::new();
+    for plane in layout.keys.iter().chain(&layout.bags).flat_map(|words| words.by_significance()) {
+        let at = plane * stride;
+        let varying = key_bits(rec, shape, planes, at, stride, 1, rows, n);
+        let varying = rec.download(varying);
+        let constant = match rows {
+            None => rec.download(planes.buf.words(at.into(), 1)),
+            Some(rows) => {
+                let constant = gather(rec, shape, planes, at, rows, 1);
+                rec.download(constant)
+            }
+        };
+        words.push((varying, constant));
+    }
+    let ranges = layout
+        .ranged
+        .iter()
+        .map(|x| {
+            let (at, valid) = (x.first * stride, x.valid.map(|plane| plane * stride));
+            let range = exponent_range(rec, shape, x.kind, planes, at, valid, stride, rows, n);
+            rec.download(range)
+        })
+        .collect();
+    SurveyDownloads { words, ranges }
+}
+
+impl SurveyDownloads {
+    fn read(self, layout: &Layout, outcome: &mut Outcome, stride: u32) -> Survey {
+        let mut words = self.words.into_iter();
+        let mut read = |of: &super::layout::Words| -> Vec<KeyWord> {
+            of.by_significance()
+                .zip(words.by_ref())
+                .map(|(plane, (varying, constant))| {
+                    let mut word = |download| outcome.take_words(download).first().copied().unwrap_or(0);
+                    KeyWord { plane_at: plane * stride, varying: word(varying), constant: word(constant) }
+                })
+                .collect()
+        };
+        let keys = layout.keys.iter().map(&mut read).collect();
+        let bags = layout.bags.iter().map(&mut read).collect();
+        let range = |download| {
+            let words = outcome.take_words(download);
+            ExponentRange::from_words(std::array::from_fn(|i| words.get(i).copied().unwrap_or(0)))
+        };
+        Survey { keys, bags, ranges: self.ranges.into_iter().map(range).collect() }
+    }
+}

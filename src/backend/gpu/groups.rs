@@ -1,0 +1,420 @@
+//! Groups of a batch: found by sort, described by their first rows' keys, reduced pass by pass, and read back.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::batch::{KeyWord, Survey};
+use super::engine::Outcome;
+use super::layout::{Layout, Operand, Planned, Words};
+use super::pool::Kept;
+use super::record::{Download, Recording, View};
+use super::stages::{gather, pack_keys, segments, sort};
+use super::strategy::Chosen;
+use crate::column::{Class, Dictionary, KeyColumn};
+use crate::expr::NodeId;
+use crate::kernel::Shape;
+use crate::kernel::exponent_range::ExponentRange;
+use crate::kernel::pack_keys::Packing;
+use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes, WINDOW_BITS};
+use crate::{Error, Result};
+
+/// Rows in key order whose number of groups is still on the device.
+pub(super) struct Arranging {
+    /// Slots of kept buffers: see [`Arranged`].
+    keys: usize,
+    order: Option<usize>,
+    starts: usize,
+    reduced: Option<(usize, Option<usize>)>,
+    stride: u32,
+    words: u32,
+    count: Download,
+}
+
+/// Rows in key order, cut into groups, on the device.
+pub(super) struct Arranged {
+    keys: Kept,
+    /// Where each sorted row's key stands in `keys`; `None`: at its own place.
+    order: Option<Kept>,
+    starts: Kept,
+    /// The group of every sorted row, and the row, if that is not its number.
+    reduced: Option<(Kept, Option<Kept>)>,
+    stride: u32,
+    words: u32,
+    pub groups: u32,
+}
+
+/// Sorts `n` selected rows by the keys of `packing`. With `reduced`, keeps what reductions need; `slots` counts the
+/// recording's kept buffers.
+#[expect(clippy::too_many_arguments, reason = "each is one independent fact about the data")]
+pub(super) fn arrange(
+    rec: &mut Recording,
+    shape: &Shape,
+    packing: &Packing,
+    planes: View,
+    rows: Option<View>,
+    n: u32,
+    reduced: bool,
+    slots: &mut usize,
+) -> Arranging {
+    let packed = pack_keys(rec, shape, packing, planes, rows, n);
+    let sorted = sort(rec, shape, packed.keys.into(), packed.stride, &packing.varying(), n);
+    let (keys, stride, words, order) = match sorted.keys {
+        Some(keys) if packing.words() == 1 => (keys, n, 1, None),
+        _ => (packed.keys, packed.stride, packing.words().max(1), sorted.order),
+    };
+    let found = segments(rec, shape, keys.into(), stride, words, order.map(View::from), n);
+    let mut slot = |rec: &mut Recording, buf| {
+        rec.keep(buf);
+        *slots += 1;
+        *slots - 1
+    };
+    // One buffer may be both the order of the keys and that of the rows.
+    let order_slot = order.map(|order| slot(rec, order));
+    let reduced = reduced.then(|| {
+        let of_rows = match (rows, sorted.order) {
+            (None, Some(positions)) if order == Some(positions) => order_slot,
+            (None, Some(positions)) => Some(slot(rec, positions)),
+            (_, None) => None,
+            (Some(rows), Some(positions)) => {
+                let gathered = gather(rec, shape, rows, 0, positions.into(), n);
+                Some(slot(rec, gathered))
+            }
+        };
+        (slot(rec, found.ids), of_rows)
+    });
+    let (keys, starts) = (slot(rec, keys), slot(rec, found.starts));
+    Arranging { keys, order: order_slot, starts, reduced, stride, words, count: rec.download(found.count) }
+}
+
+impl Arranging {
+    pub fn read(self, outcome: &mut Outcome) -> Result<Arranged> {
+        let groups = outcome.take_words(self.count).first().copied().unwrap_or(0);
+        let kept = |slot: usize| {
+            outcome.kept.get(slot).cloned().ok_or_else(|| Error::internal(format!("no kept buffer {slot}")))
+        };
+        Ok(Arranged {
+            keys: kept(self.keys)?,
+            order: self.order.map(kept).transpose()?,
+            starts: kept(self.starts)?,
+            reduced: match self.reduced {
+                Some((ids, rows)) => Some((kept(ids)?, rows.map(kept).transpose()?)),
+                None => None,
+            },
+            stride: self.stride,
+            words: self.words,
+            groups,
+        })
+    }
+}
+
+impl Arranged {
+    /// The group of every sorted row.
+    pub fn import_ids(&self, rec: &mut Recording) -> Result<View> {
+        let (ids, _) = self.reduced.as_ref().ok_or_else(|| Error::internal("rows sorted for no reduction"))?;
+        Ok(rec.import(ids).all())
+    }
+
+    /// The row of every sorted row, unless it is its number among the selected ones.
+    pub fn import_rows(&self, rec: &mut Recording) -> Option<View> {
+        let (_, rows) = self.reduced.as_ref()?;
+        rows.as_ref().map(|rows| rec.import(rows).all())
+    }
+}
+
+/// Records the download of every group's packed key, word by word, and of its first sorted row.
+pub(super) fn heads(rec: &mut Recording, shape: &Shape, of: &Arranged) -> (Vec<Download>, Download) {
+    let (keys, starts) = (rec.import(&of.keys), rec.import(&of.starts).words(0, of.groups.into()));
+    let at = match &of.order {
+        None => starts,
+        Some(order) => {
+            let order = rec.import(order);
+            gather(rec, shape, order.into(), 0, starts, of.groups).into()
+        }
+    };
+    let heads = (0..of.words)
+        .map(|word| {
+            let head = gather(rec, shape, keys.into(), word * of.stride, at, of.groups);
+            rec.download(head.words(0, of.groups.into()))
+        })
+        .collect();
+    (heads, rec.download(starts))
+}
+
+/// One reduction over all rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    /// Which of the layout's reductions it is a part of.
+    pub planned: usize,
+    pub reduction: Reduction,
+    x: Operand,
+    y: Option<Operand>,
+    /// First bit of a sum's window.
+    pub base: i32,
+}
+
+impl Pass {
+    pub fn values(&self, stride: u32) -> ValuePlanes {
+        let at = |of: Operand| (of.first * stride, of.valid.map(|plane| plane * stride));
+        match self.y {
+            None => ValuePlanes::one(at(self.x).0, at(self.x).1, stride),
+            Some(y) => ValuePlanes::two(at(self.x), at(y), stride),
+        }
+    }
+}
+
+/// The windows of a sum. Those of integers start at whole words, so that they are limbs to the host.
+pub(super) fn windows(range: ExponentRange, kind: Kind) -> Vec<i32> {
+    match (kind, range.bits) {
+        (Kind::F64, _) => range.windows(),
+        (_, Some((low, high))) => (low & !31..=high).step_by(WINDOW_BITS as usize).collect(),
+        (_, None) => Vec::new(),
+    }
+}
+
+/// The passes that fill the layout's reductions, given the bits in use of its ranged operands.
+pub(super) fn plan_reductions(layout: &Layout, ranges: &[ExponentRange]) -> Vec<Pass> {
+    let range = |of: &Operand| {
+        let known = layout.ranged.iter().position(|ranged| ranged == of).and_then(|at| ranges.get(at));
+        // An int64 alone is not looked at: all of it is one window.
+        known.copied().unwrap_or(ExponentRange { bits: Some((0, 63)), flags: 0 })
+    };
+    let mut passes = Vec::new();
+    for (planned, of) in layout.reductions.iter().enumerate() {
+        match *of {
+            Planned::Count { valid } => {
+                let x = Operand { kind: Kind::Word, first: valid, valid: Some(valid) };
+                passes.push(Pass { planned, reduction: Reduction::of(Op::Count, x.kind), x, y: None, base: 0 });
+            }
+            Planned::Extreme { op, x } => {
+                passes.push(Pass { planned, reduction: Reduction::of(op, x.kind), x, y: None, base: 0 });
+            }
+            Planned::Sum { x, y } => {
+                let bits = y.map_or(range(&x), |y| range(&x).times(range(&y)));
+                let reduction = Reduction { op: Op::Sum, x: x.kind, y: y.map(|y| y.kind) };
+                passes.extend(windows(bits, x.kind).into_iter().map(|base| Pass { planned, reduction, x, y, base }));
+                if bits.flags != 0 {
+                    passes.push(Pass { planned, reduction: Reduction { op: Op::Flags, ..reduction }, x, y, base: 0 });
+                }
+            }
+        }
+    }
+    passes
+}
+
+/// Where a bag's entries come back.
+pub(super) struct Heads {
+    pub packing: Packing,
+    pub heads: Vec<Download>,
+    pub starts: Download,
+    pub groups: u32,
+}
+
+/// All that is needed to read a batch's groups once they are back.
+pub(super) struct Laid {
+    pub rows: Range<usize>,
+    pub selected: u32,
+    pub failed: u32,
+    pub failed_rows: Vec<u32>,
+    /// The dictionary and the ranks of strings whose extremes are taken.
+    ranks: HashMap<NodeId, (Arc<Dictionary>, Arc<Vec<u32>>)>,
+    pub chosen: Chosen,
+    pub packing: Packing,
+    pub survey: Survey,
+    pub stride: u32,
+    pub reductions: Vec<Pass>,
+    /// Groups, or cells of the direct strategy.
+    pub groups: u32,
+    pub heads: Vec<Download>,
+    pub starts: Option<Download>,
+    pub counts: Option<Download>,
+    pub states: Vec<Download>,
+    pub bags: Vec<Heads>,
+}
+
+/// The groups of a batch.
+pub(super) struct Reduced {
+    pub groups: usize,
+    /// Their keys; strings as codes, without their dictionaries.
+    pub keys: Vec<KeyColumn>,
+    /// Their rows.
+    pub rows: Vec<u64>,
+    /// For each pass the groups' states.
+    pub passes: Vec<(Pass, Vec<u32>)>,
+    pub bags: Vec<Entries>,
+    pub ranks: HashMap<NodeId, (Arc<Dictionary>, Arc<Vec<u32>>)>,
+}
+
+/// The distinct (key, value) pairs of a bag.
+pub(super) struct Entries {
+    pub count: usize,
+    pub keys: Vec<KeyColumn>,
+    pub values: KeyColumn,
+    pub times: Vec<u32>,
+}
+
+impl Laid {
+    pub fn new(
+        rows: Range<usize>,
+        selected: u32,
+        failed: u32,
+        ranks: HashMap<NodeId, (Arc<Dictionary>, Arc<Vec<u32>>)>,
+    ) -> Self {
+        Laid {
+            rows,
+            selected,
+            failed,
+            failed_rows: Vec::new(),
+            ranks,
+            chosen: Chosen::One,
+            packing: Packing::default(),
+            survey: Survey::default(),
+            stride: 0,
+            reductions: Vec::new(),
+            groups: 0,
+            heads: Vec::new(),
+            starts: None,
+            counts: None,
+            states: Vec::new(),
+            bags: Vec::new(),
+        }
+    }
+
+    pub fn read(self, layout: &Layout, mut outcome: Outcome) -> Result<Reduced> {
+        let mut states: Vec<Vec<u32>> = self.states.into_iter().map(|states| outcome.take_words(states)).collect();
+        let mut groups = self.groups as usize;
+        let mut heads: Vec<Vec<u32>> = self.heads.into_iter().map(|head| outcome.take_words(head)).collect();
+        let rows = match (self.chosen, self.starts, self.counts) {
+            (Chosen::Sort, Some(starts), _) => lengths(&outcome.take_words(starts), self.selected),
+            (Chosen::Direct, _, Some(counts)) => {
+                let counts = outcome.take_words(counts);
+                let codes: Vec<u32> = (0..counts.len() as u32).filter(|&code| counts[code as usize] > 0).collect();
+                for (states, pass) in states.iter_mut().zip(&self.reductions) {
+                    *states = pick(states, &codes, pass.reduction.words() as usize);
+                }
+                groups = codes.len();
+                let rows = codes.iter().map(|&code| counts[code as usize]).collect();
+                heads = vec![codes];
+                rows
+            }
+            _ => vec![self.selected],
+        };
+        let short = states.iter().zip(&self.reductions).any(|(s, p)| s.len() < groups * p.reduction.words() as usize);
+        if short || rows.len() < groups || heads.iter().any(|head| head.len() < groups) {
+            return Err(Error::internal("fewer groups came back than there are"));
+        }
+        let keys_of = |packing: &Packing, heads: &[Vec<u32>], groups: usize| -> Vec<KeyColumn> {
+            let keys = layout.keys.iter().zip(&self.survey.keys);
+            keys.map(|(of, words)| key_column(of, words, packing, heads, groups)).collect()
+        };
+        let bags = self.bags.into_iter().zip(layout.bags.iter().zip(&self.survey.bags));
+        let bags = bags
+            .map(|(bag, (of, words))| {
+                let heads: Vec<Vec<u32>> = bag.heads.into_iter().map(|head| outcome.take_words(head)).collect();
+                let times = lengths(&outcome.take_words(bag.starts), self.selected);
+                let count = bag.groups as usize;
+                if times.len() < count || heads.iter().any(|head| head.len() < count) {
+                    return Err(Error::internal("fewer values came back than there are"));
+                }
+                let values = key_column(of, words, &bag.packing, &heads, count);
+                Ok(Entries { count, keys: keys_of(&bag.packing, &heads, count), values, times })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Reduced {
+            groups,
+            keys: keys_of(&self.packing, &heads, groups),
+            rows: rows.into_iter().map(u64::from).collect(),
+            passes: self.reductions.into_iter().zip(states).collect(),
+            bags,
+            ranks: self.ranks,
+        })
+    }
+}
+
+/// The lengths of runs that start at `starts` and together are `n` rows.
+fn lengths(starts: &[u32], n: u32) -> Vec<u32> {
+    let ends = starts.iter().skip(1).chain([&n]);
+    starts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start)).collect()
+}
+
+/// The states of some keys.
+fn pick(states: &[u32], codes: &[u32], words: usize) -> Vec<u32> {
+    codes
+        .iter()
+        .flat_map(|&code| states.get(code as usize * words..).and_then(|s| s.get(..words)).unwrap_or(&[]))
+        .copied()
+        .collect()
+}
+
+/// The keys of groups, put together from packed ones.
+fn key_column(of: &Words, words: &[KeyWord], packing: &Packing, heads: &[Vec<u32>], groups: usize) -> KeyColumn {
+    let mut planes = words.iter().map(|word| unpack(word, packing, heads, groups));
+    let mut key = KeyColumn::new(of.class, None);
+    if of.planes.valid.is_some() {
+        let valid: Vec<u8> = planes.next().unwrap_or_default().into_iter().map(|word| word as u8).collect();
+        key.valid = Some(valid).filter(|valid| valid.contains(&0));
+    }
+    let mut pair = |words: u32| -> Vec<u64> {
+        let mut out = vec![0u64; groups];
+        for plane in planes.by_ref().take(words as usize) {
+            for (out, word) in out.iter_mut().zip(plane) {
+                *out = *out << 32 | u64::from(word);
+            }
+        }
+        out
+    };
+    if of.class == Class::Wide {
+        key.hi = pair(2);
+    }
+    key.lo = pair(of.planes.words.min(2));
+    key
+}
+
+/// One key word of all groups.
+fn unpack(word: &KeyWord, packing: &Packing, heads: &[Vec<u32>], groups: usize) -> Vec<u32> {
+    let mut out = vec![word.constant & !word.varying; groups];
+    for span in packing.spans.iter().filter(|span| span.plane_at == word.plane_at) {
+        let mask = u32::MAX >> (32 - span.bits);
+        let packed = heads.get(span.place as usize / 32).map_or(&[][..], |head| head);
+        for (out, packed) in out.iter_mut().zip(packed) {
+            *out |= ((packed >> (span.place % 32)) & mask) << span.shift;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_picks() {
+        assert_eq!(lengths(&[0, 3, 4], 9), [3, 1, 5]);
+        assert_eq!(lengths(&[], 0), [0u32; 0]);
+        assert_eq!(pick(&[1, 2, 3, 4, 5, 6], &[0, 2], 2), [1, 2, 5, 6]);
+    }
+
+    #[test]
+    fn windows_cover_all_bits_and_integers_start_at_words() {
+        let range = |low, high| ExponentRange { bits: Some((low, high)), flags: 0 };
+        assert_eq!(windows(range(-1074, 1023), Kind::F64).len(), 22);
+        assert_eq!(windows(range(33, 127), Kind::I128), [32]);
+        assert_eq!(windows(range(31, 127), Kind::I128), [0, 96]);
+        assert_eq!(windows(ExponentRange::default(), Kind::I128), [0i32; 0]);
+    }
+
+    #[test]
+    fn keys_come_back_from_their_packed_words() {
+        use crate::expr::wgsl::OutputPlanes;
+        let planes = OutputPlanes { first: 1, words: 2, valid: Some(3) };
+        let of = Words { node: NodeId(0), class: Class::Int, planes };
+        // Valid varies, the high word is constant, the low one varies in bits 4 to 6.
+        let words = [(300, 1, 1), (200, 0, 0x8000_0000), (100, 0x70, 0x1f)];
+        let words = words.map(|(plane_at, varying, constant)| KeyWord { plane_at, varying, constant });
+        let packing = Packing::new(&words.map(|word| (word.plane_at, word.varying)));
+        assert_eq!(packing.bits, 4);
+        let key = key_column(&of, &words, &packing, &[vec![0b1010, 0b1111, 0b0000]], 3);
+        assert_eq!(key.valid.as_deref(), Some(&[1, 1, 0][..]));
+        assert_eq!(key.lo, [0x8000_0000_0000_002f, 0x8000_0000_0000_007f, 0x8000_0000_0000_000f]);
+    }
+}
