@@ -72,7 +72,8 @@ pub fn input(table: &Table, splits: &[usize]) -> Input {
     let mut batches = Vec::new();
     let (mut at, mut lengths) = (0, splits.iter().cycle());
     while at < table.rows.len() {
-        let end = (at + lengths.next().copied().unwrap_or(usize::MAX).max(1)).min(table.rows.len());
+        let length = lengths.next().copied().unwrap_or(usize::MAX).max(1);
+        let end = at.saturating_add(length).min(table.rows.len());
         let arrays = table.columns.iter().enumerate().map(|(i, (_, ty))| {
             let values: Vec<Value> = table.rows[at..end].iter().map(|row| row[i].clone()).collect();
             Column::from_values(ty, &values, None).unwrap().to_arrow().unwrap()
