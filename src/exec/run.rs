@@ -258,7 +258,11 @@ impl Shared<'_> {
                     place: chunk.origin.place(row as usize),
                     column_index: None,
                     error_type: "arithmetic",
-                    message: error.to_string(),
+                    // The place is the reject's own.
+                    message: match &error {
+                        Error::Arithmetic { message, expr, .. } => format!("{message} in `{expr}`"),
+                        other => other.to_string(),
+                    },
                     raw: chunk.origin.raw(row as usize).unwrap_or_default(),
                 }
             });

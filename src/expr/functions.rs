@@ -112,6 +112,11 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("regexp_matches", 2, 2),
 ];
 
+/// Whether there is a scalar function of this name.
+pub fn is_function(name: &str) -> bool {
+    date_field(name).is_some() || FUNCTIONS.iter().any(|f| f.0 == name)
+}
+
 impl Binder<'_> {
     /// A call of a scalar function.
     pub(super) fn call(&mut self, name: &str, args: &[Expr], expr: &Expr) -> Result<NodeId> {

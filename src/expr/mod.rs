@@ -25,6 +25,7 @@ mod vector;
 pub mod wgsl;
 
 pub use bind::Binder;
+pub use functions::is_function;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
 pub use program::{DateField, DatePeriod, InputColumn, Node, NodeId, Op, Origin, Program, Rounding, Split};
 pub use row::{Fault, eval, eval_row};

@@ -169,6 +169,14 @@ impl Source for ArrowSource {
         Some(self.buffer.len() as u64)
     }
 
+    fn rows(&self) -> Option<u64> {
+        Some(self.batches.iter().map(|(_, rows)| rows).sum())
+    }
+
+    fn format(&self) -> &'static str {
+        "arrow"
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new(&self.name(), &self.schema, request)?;
         let decoder = self.decoder(projection.decode())?;

@@ -143,6 +143,17 @@ impl Source for MultiSource {
         self.sources.iter().map(|s| s.bytes()).sum()
     }
 
+    fn rows(&self) -> Option<u64> {
+        self.sources.iter().map(|s| s.rows()).sum()
+    }
+
+    fn format(&self) -> &'static str {
+        match self.sources.split_first() {
+            Some((first, rest)) if rest.iter().all(|s| s.format() == first.format()) => first.format(),
+            _ => "several",
+        }
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let mut parts = vec![];
         for (source, at) in self.sources.iter().zip(&self.columns) {

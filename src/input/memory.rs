@@ -75,6 +75,14 @@ impl Source for MemorySource {
         Some(self.batches.iter().map(|b| b.get_array_memory_size() as u64).sum())
     }
 
+    fn rows(&self) -> Option<u64> {
+        Some(self.batches.iter().map(|b| b.num_rows() as u64).sum())
+    }
+
+    fn format(&self) -> &'static str {
+        "memory"
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new("memory", &self.schema, request)?;
         let row_bytes: u64 = projection.decode().iter().map(|&c| width(&self.schema.fields[c].ty)).sum();

@@ -39,6 +39,16 @@ pub trait Source: Send + Sync {
     /// Bytes in all, if known: for progress and planning.
     fn bytes(&self) -> Option<u64>;
 
+    /// Rows in all, if they are known without reading them.
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    /// The format: `csv`, `parquet`, `arrow`, `raw`, `memory` …
+    fn format(&self) -> &'static str {
+        "custom"
+    }
+
     /// Starts a scan.
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>>;
 

@@ -142,6 +142,14 @@ impl Source for ParquetSource {
         Some(self.file.bytes.len() as u64)
     }
 
+    fn rows(&self) -> Option<u64> {
+        u64::try_from(self.file.metadata.metadata().file_metadata().num_rows()).ok()
+    }
+
+    fn format(&self) -> &'static str {
+        "parquet"
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new(&self.name(), &self.schema, request)?;
         let mut pieces = Vec::new();

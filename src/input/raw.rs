@@ -93,6 +93,14 @@ impl Source for RawSource {
         Some(self.file.map.len() as u64)
     }
 
+    fn rows(&self) -> Option<u64> {
+        Some((self.file.map.len() / self.file.width) as u64)
+    }
+
+    fn format(&self) -> &'static str {
+        "raw"
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new(&self.name(), &self.schema, request)?;
         let bytes = self.file.map.len() as u64;

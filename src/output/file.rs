@@ -82,9 +82,12 @@ impl OutputFile {
         // A rename would replace a link and not what it points to.
         let target = if old.is_some() { fs::canonicalize(path).map_err(cannot)? } else { path.into() };
         let folder = folder_of(&target);
+        // Else the error would speak of a temporary name nobody has typed.
+        fs::metadata(folder).map_err(cannot)?;
         let name = target.file_name().ok_or_else(|| cannot(io::ErrorKind::InvalidInput.into()))?;
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);
+        prefix.push(".");
         let mut builder = tempfile::Builder::new();
         builder.prefix(&prefix).suffix(".part");
         #[cfg(unix)]

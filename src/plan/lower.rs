@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Job, Key, Named, Order, Stage};
 use crate::agg::{Function, Shape, StateSpec};
 use crate::column::{Class, Field, Schema, Type, Value};
-use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp};
+use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp, is_function};
 use crate::{Error, Result};
 
 /// A job made ready for a schema.
@@ -213,6 +213,11 @@ impl Taken<'_> {
                 }
                 Ok(Expr { node: ExprNode::Column(call_column(call)), span: expr.span.clone() })
             }
+            // The binder says what was meant; without this the message would be about the columns inside.
+            ExprNode::Call { name, .. } if name != "unnest" && !is_function(name) => match self.rows.bind(expr) {
+                Err(error) => Err(error),
+                Ok(_) => Err(Error::internal(format!("{name} is a function and then is not"))),
+            },
             ExprNode::Column(name) if aliases.contains(name) => Ok(expr.clone()),
             ExprNode::Column(name) => Err(query(
                 expr,

@@ -67,6 +67,10 @@ pub fn report(error: &Error) -> Exit {
 
 /// Shows help or the version, or says what is wrong with the arguments.
 pub fn refuse(refused: &clap::Error) -> Exit {
+    if refused.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        say(&refused.render().to_string());
+        return Exit::Usage;
+    }
     if refused.use_stderr() {
         let text = refused.render().to_string();
         say(&format!("tidemill: {}", text.strip_prefix("error: ").unwrap_or(&text)));

@@ -106,6 +106,10 @@ impl Source for CsvSource {
         Some(self.file.map.len() as u64)
     }
 
+    fn format(&self) -> &'static str {
+        "csv"
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, tolerant } = request;
         if columns.len() != types.len() || columns.len() != dictionaries.len() {

@@ -46,16 +46,21 @@ pub fn run(args: &Agg) -> Result<()> {
             say(&format!("tidemill: note: {} rows rejected, see {}", report.rejects.len(), path.display()));
         }
     }
-    tell(&report, args.stats);
+    tell(&report, args.stats, &args.device);
     Ok(())
 }
 
 /// What the user should know of a run that went well: the ledger if asked for, else what did not go as planned.
-fn tell(report: &RunReport, stats: Option<Stats>) {
+fn tell(report: &RunReport, stats: Option<Stats>, device: &str) {
     let ledger = &report.ledger;
     match stats {
         Some(Stats::Json) => say(&ledger.to_json().to_string()),
         Some(Stats::Text) => say(&ledger.to_string()),
-        None => ledger.notes.iter().for_each(|note| say(&format!("tidemill: note: {note}"))),
+        None => {
+            if device != "auto" && ledger.device_reason != "asked for" {
+                say(&format!("tidemill: note: ran on {}: {}", ledger.device, ledger.device_reason));
+            }
+            ledger.notes.iter().for_each(|note| say(&format!("tidemill: note: {note}")));
+        }
     }
 }

@@ -6,6 +6,7 @@ use tidemill::{Input, Result};
 
 use crate::args::{SchemaArgs, Shape};
 use crate::job::reading;
+use crate::progress::grouped;
 use crate::table::{self, Entry, Limits};
 use crate::{positional, screen, sink};
 
@@ -53,9 +54,17 @@ fn as_table(input: &Input) -> String {
         })
         .collect();
     let limits = Limits { width: screen::width(), colour: screen::has_colour(), ..Limits::default() };
-    let bytes = input.source().bytes().map(|b| format!(", {}", indicatif::HumanBytes(b))).unwrap_or_default();
     let table = table::listing(&["#", "column", "type", "from"], &rows, limits);
-    format!("{}{bytes}\n{table}", input.source().name())
+    format!("{}\n{table}", headline(input))
+}
+
+/// What is known of the input as a whole.
+fn headline(input: &Input) -> String {
+    let source = input.source();
+    let mut known = vec![format!("{}: {}", source.name(), source.format())];
+    known.extend(source.bytes().map(|bytes| indicatif::BinaryBytes(bytes).to_string()));
+    known.extend(source.rows().map(|rows| format!("{} rows", grouped(rows))));
+    known.join(", ")
 }
 
 fn as_json(input: &Input) -> serde_json::Value {
@@ -74,6 +83,8 @@ fn as_json(input: &Input) -> serde_json::Value {
         .collect();
     json!({
         "input": input.source().name(),
+        "format": input.source().format(),
+        "rows": input.source().rows(),
         "bytes": input.source().bytes(),
         "columns": columns,
     })
