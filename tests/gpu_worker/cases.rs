@@ -19,7 +19,13 @@ fn options(strategy: Strategy, rows: Option<usize>) -> GpuOptions {
 }
 
 /// GPU and CPU give what the row loop gives.
-fn check(adapter: &Adapter, place: &str, options: &[GpuOptions], stage: &Arc<Stage>, chunks: &[Arc<Chunk>]) -> Vec<String> {
+fn check(
+    adapter: &Adapter,
+    place: &str,
+    options: &[GpuOptions],
+    stage: &Arc<Stage>,
+    chunks: &[Arc<Chunk>],
+) -> Vec<String> {
     let chunks = project(stage, chunks);
     let want = oracle::run(stage, &chunks);
     let (cpu, _) = run(&Cpu::new(1), stage, &chunks).expect("the CPU runs every stage");
@@ -27,7 +33,8 @@ fn check(adapter: &Adapter, place: &str, options: &[GpuOptions], stage: &Arc<Sta
     let mut details = Vec::new();
     for options in options {
         let place = format!("{place}, {:?}, {:?} rows", options.strategy, options.rows);
-        let (got, more) = run(&gpu(adapter, options.clone()), stage, &chunks).unwrap_or_else(|e| panic!("{place}: {e:?}"));
+        let (got, more) =
+            run(&gpu(adapter, options.clone()), stage, &chunks).unwrap_or_else(|e| panic!("{place}: {e:?}"));
         got.assert_is(&want, &place);
         details.extend(more);
     }
@@ -113,13 +120,24 @@ fn one_group_all_distinct_and_few() {
         let states = ["rows", "sum; f", "max; i", "count; f", "product; i; i"];
         for (keys, way) in [(&[][..], "one group"), (&["id"], "sort"), (&["z"], "direct"), (&["1 + 1"], "one group")] {
             let stage = stage(&columns(), None, keys, &states);
-            let details =
-                check(adapter, place, &[options(Strategy::Auto, None)], &stage, &table(5, &[5000], Fill { nulls: 0, ..NULLS }));
+            let details = check(
+                adapter,
+                place,
+                &[options(Strategy::Auto, None)],
+                &stage,
+                &table(5, &[5000], Fill { nulls: 0, ..NULLS }),
+            );
             assert!(details[0].contains(way), "{keys:?}: {details:?}");
         }
         // No state at all: distinct keys; no key and no state: nothing but a count of rows.
         for keys in [&["s"][..], &[]] {
-            check(adapter, place, &[options(Strategy::Auto, None)], &stage(&columns(), None, keys, &[]), &table(5, &[500], NULLS));
+            check(
+                adapter,
+                place,
+                &[options(Strategy::Auto, None)],
+                &stage(&columns(), None, keys, &[]),
+                &table(5, &[500], NULLS),
+            );
         }
     });
 }
@@ -173,10 +191,18 @@ fn an_explanation_names_what_runs_where() {
         assert!(explained.wgsl.contains("fn main"), "{place}");
         assert!(explained.source.contains(&explained.wgsl), "{place}");
         assert_eq!(explained.rows, 5000);
-        assert!(explained.host.iter().any(|line| line.contains("exp(g)") && line.contains("libm")), "{:?}", explained.host);
+        assert!(
+            explained.host.iter().any(|line| line.contains("exp(g)") && line.contains("libm")),
+            "{:?}",
+            explained.host
+        );
         assert!(explained.host.iter().any(|line| line.contains("once per distinct value")), "{:?}", explained.host);
         assert!(explained.inputs.iter().any(|line| line.starts_with("column k: I32")), "{:?}", explained.inputs);
-        assert!(explained.reductions.iter().any(|line| line.contains("in as many windows")), "{:?}", explained.reductions);
+        assert!(
+            explained.reductions.iter().any(|line| line.contains("in as many windows")),
+            "{:?}",
+            explained.reductions
+        );
         let lines = explained.lines(false).join("\n");
         assert!(lines.contains("strategy by the bits"), "{lines}");
     });
@@ -187,6 +213,9 @@ fn rates_are_positive() {
     everywhere(|adapter, place| {
         let rates = gpu(adapter, GpuOptions::default()).measure().expect(place);
         println!("{place}: {rates:?}");
-        assert!(rates.upload > 0.0 && rates.readback > 0.0 && rates.reduce > 0.0 && rates.submission > 0.0, "{rates:?}");
+        assert!(
+            rates.upload > 0.0 && rates.readback > 0.0 && rates.reduce > 0.0 && rates.submission > 0.0,
+            "{rates:?}"
+        );
     });
 }

@@ -89,7 +89,9 @@ fn value(name: &str, row: u64, fill: &Fill, random: &mut Random) -> Value {
         "f" => Value::Float(finite(hostile(random))),
         "g" => Value::Float((random.below(20_001) as f64 - 1e4) / 100.0),
         // Few values, both zeros and several NaNs among them: for keys.
-        "c" => Value::Float([0.0, -0.0, f64::NAN, -f64::NAN, 1.5, -1.5, 1e300, f64::NEG_INFINITY][random.below(8) as usize]),
+        "c" => Value::Float(
+            [0.0, -0.0, f64::NAN, -f64::NAN, 1.5, -1.5, 1e300, f64::NEG_INFINITY][random.below(8) as usize],
+        ),
         "i" => Value::Int(match random.below(4) {
             0 => i64::MIN,
             1 => i64::MAX,

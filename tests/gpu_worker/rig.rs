@@ -109,7 +109,8 @@ impl Got {
     pub fn new(partial: Partial, counts: &Counts, chunks: &[Arc<Chunk>]) -> Self {
         let mut failed = Vec::new();
         for rows in &counts.failed {
-            let chunk = chunks.iter().position(|chunk| Arc::ptr_eq(chunk, &rows.chunk)).expect("a chunk that was pushed");
+            let chunk =
+                chunks.iter().position(|chunk| Arc::ptr_eq(chunk, &rows.chunk)).expect("a chunk that was pushed");
             assert!(rows.rows.is_sorted());
             failed.extend(rows.rows.iter().map(|row| (chunk, *row)));
         }
@@ -142,7 +143,12 @@ pub fn run(backend: &dyn Backend, stage: &Arc<Stage>, chunks: &[Arc<Chunk>]) -> 
 }
 
 /// Pushes all chunks; when a device fails, what it hands back and all the rest goes to `other`. Says how often it failed.
-pub fn run_with_help(worker: &mut dyn Worker, other: &mut dyn Worker, stage: &Stage, chunks: &[Arc<Chunk>]) -> (Got, usize) {
+pub fn run_with_help(
+    worker: &mut dyn Worker,
+    other: &mut dyn Worker,
+    stage: &Stage,
+    chunks: &[Arc<Chunk>],
+) -> (Got, usize) {
     let mut counts = Counts::default();
     let mut failures = 0;
     let mut help = |failure: Failure, counts: &mut Counts| match failure {
@@ -212,7 +218,9 @@ pub fn key_text(key: &KeyColumn, group: usize) -> String {
         return "null".into();
     }
     match key.class {
-        Class::Str => format!("{:?}", key.dict.as_ref().expect("strings have a dictionary").read().get(key.lo[group] as u32)),
+        Class::Str => {
+            format!("{:?}", key.dict.as_ref().expect("strings have a dictionary").read().get(key.lo[group] as u32))
+        }
         Class::Wide => format!("{:x}.{:x}", key.hi[group], key.lo[group]),
         _ => format!("{:x}", key.lo[group]),
     }

@@ -2,8 +2,8 @@
 
 use super::layout::{Layout, Planned};
 use super::strategy::Strategy;
-use crate::expr::wgsl::InputFrom;
 use crate::expr::Op;
+use crate::expr::wgsl::InputFrom;
 use crate::kernel::value::Kind;
 use crate::plan::Stage;
 
@@ -49,7 +49,9 @@ impl Explanation {
             format!("planes {} to {}{valid}", planes.first, planes.first + planes.words - 1)
         };
         let mut planes = vec![format!("plane {}: status (0 filtered, 1 selected, 2 error)", layout.map.status)];
-        planes.extend(stage.keys.iter().zip(&layout.keys).map(|(key, of)| format!("{}: key {}", values(&of.planes), key.name)));
+        planes.extend(
+            stage.keys.iter().zip(&layout.keys).map(|(key, of)| format!("{}: key {}", values(&of.planes), key.name)),
+        );
         let rest = layout.map.outputs.get(layout.keys.len()..).unwrap_or_default();
         let mut shown = Vec::new();
         for of in rest.iter().filter(|of| !layout.keys.iter().any(|key| key.planes == **of)) {
@@ -64,7 +66,8 @@ impl Explanation {
         }));
         if !layout.ranks.is_empty() {
             let count = layout.ranks.len();
-            reductions.push(format!("least or largest of {count} string columns: by rank, from tables made on the host"));
+            reductions
+                .push(format!("least or largest of {count} string columns: by rank, from tables made on the host"));
         }
         Explanation {
             wgsl: layout.map.text.clone(),
@@ -81,7 +84,8 @@ impl Explanation {
     /// All of it, a line each, the first word saying what the line is about.
     pub fn lines(&self, kernels: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut about = |word: &str, texts: &[String]| lines.extend(texts.iter().map(|text| format!("{word:<8} {text}")));
+        let mut about =
+            |word: &str, texts: &[String]| lines.extend(texts.iter().map(|text| format!("{word:<8} {text}")));
         about("upload", &self.inputs);
         about("host", &self.host);
         about("map", &self.planes);
@@ -108,7 +112,11 @@ fn reduction(planned: &Planned) -> String {
             format!("exact sum of {}, plane {}, in 128 bits", kind(x.kind), x.first)
         }
         Planned::Sum { x, y: None } => {
-            format!("exact sum of {}, plane {}, in as many windows of 96 bits as the batch's values span", kind(x.kind), x.first)
+            format!(
+                "exact sum of {}, plane {}, in as many windows of 96 bits as the batch's values span",
+                kind(x.kind),
+                x.first
+            )
         }
         Planned::Sum { x, y: Some(y) } => format!(
             "exact sum of products of {}, planes {} and {}, in as many windows of 96 bits as they span",

@@ -88,7 +88,8 @@ fn rows(state: &mut State, ids: &[u32], rows: &[u64]) -> Option<()> {
 fn sums(state: &mut State, ids: &[u32], reduced: &Reduced, planned: usize) -> Option<()> {
     for (pass, states) in reduced.passes.iter().filter(|(pass, _)| pass.planned == planned) {
         let base = pass.base;
-        let values = || states.chunks_exact(4).map(|words| from_words([words[0], words[1], words[2], words[3]]) as i128);
+        let values =
+            || states.chunks_exact(4).map(|words| from_words([words[0], words[1], words[2], words[3]]) as i128);
         let groups = || ids.iter().map(|&group| group as usize);
         match (pass.reduction.op, &mut *state) {
             (Op::Count, State::Count(counts)) => {
@@ -104,10 +105,14 @@ fn sums(state: &mut State, ids: &[u32], reduced: &Reduced, planned: usize) -> Op
                 groups().zip(values()).for_each(|(group, value)| sums.add(group, value));
             }
             (Op::Sum, State::IntSum(sums)) => {
-                groups().zip(states.chunks_exact(4)).for_each(|(group, words)| sums.add_limbs(group, &limbs(base, words)));
+                groups()
+                    .zip(states.chunks_exact(4))
+                    .for_each(|(group, words)| sums.add_limbs(group, &limbs(base, words)));
             }
             (Op::Sum, State::IntProduct(sums)) => {
-                groups().zip(states.chunks_exact(4)).for_each(|(group, words)| sums.add_limbs(group, &limbs(base, words)));
+                groups()
+                    .zip(states.chunks_exact(4))
+                    .for_each(|(group, words)| sums.add_limbs(group, &limbs(base, words)));
             }
             (Op::Flags, State::FloatSum(sums)) => {
                 for (group, flags) in groups().zip(states) {
@@ -154,7 +159,8 @@ fn extremes(
     let (pass, states) = reduced.passes.iter().find(|(pass, _)| pass.planned == planned)?;
     let words = pass.reduction.words() as usize;
     let found = || {
-        let values = states.chunks_exact(words).map(|words| words.iter().rev().fold(0u128, |v, w| v << 32 | u128::from(*w)));
+        let values =
+            states.chunks_exact(words).map(|words| words.iter().rev().fold(0u128, |v, w| v << 32 | u128::from(*w)));
         ids.iter().zip(values).zip(seen).filter(|(_, seen)| **seen).map(|((&group, value), _)| (group, value))
     };
     match class {

@@ -53,7 +53,10 @@ impl Nulls {
     /// Whatever may be null by its type, for explanations.
     pub fn all(program: &Program) -> Self {
         let ids = (0..program.nodes.len() as u32).map(NodeId);
-        Nulls { columns: (0..program.columns.len()).collect(), hosts: ids.filter(|id| program.node(*id).nullable).collect() }
+        Nulls {
+            columns: (0..program.columns.len()).collect(),
+            hosts: ids.filter(|id| program.node(*id).nullable).collect(),
+        }
     }
 }
 
@@ -147,7 +150,8 @@ fn outputs(stage: &Stage, nulls: &Nulls) -> Vec<(Option<usize>, MapOutput)> {
         }
         // A bag's argument has its validity and its errors beside its words.
         let counted = stage.program.node(node).can_fail || may_be_null(stage, node, nulls);
-        let valued = users().any(|state| !matches!(state.kind, StateKind::Bag(..) | StateKind::Count | StateKind::Rows));
+        let valued =
+            users().any(|state| !matches!(state.kind, StateKind::Bag(..) | StateKind::Count | StateKind::Rows));
         if valued || counted && !users().any(|state| matches!(state.kind, StateKind::Bag(..))) {
             outputs.push((Some(arg), MapOutput { node, form: Form::Value }));
         }
@@ -204,7 +208,11 @@ impl Layout {
             ranged: Vec::new(),
             fills: Vec::new(),
             filtered: stage.filter.is_some(),
-            can_fail: stage.filter.iter().chain(map_outputs.iter().map(|o| &o.node)).any(|id| program.node(*id).can_fail),
+            can_fail: stage
+                .filter
+                .iter()
+                .chain(map_outputs.iter().map(|o| &o.node))
+                .any(|id| program.node(*id).can_fail),
             map,
         };
         for state in &stage.states {
@@ -236,7 +244,9 @@ impl Layout {
                 }
             }
             // Null alone has class Bool; nothing else without a sum gets here.
-            StateKind::Sum(_) | StateKind::Product(_) if (0..needs).any(|at| number(class(at)).is_none()) => Fill::Nothing,
+            StateKind::Sum(_) | StateKind::Product(_) if (0..needs).any(|at| number(class(at)).is_none()) => {
+                Fill::Nothing
+            }
             StateKind::Sum(_) => {
                 let x = operand(class(0), value(0)?);
                 if x.kind != Kind::I64 {
