@@ -20,13 +20,13 @@ use super::layout::{Layout, MapParams};
 use super::notes::{BatchNote, Clock};
 use super::pool::Kept;
 use super::record::{Download, Recording, Traffic, View};
-use super::stages::{compact, direct, exponent_range, gather, key_bits, pack_keys, reduce};
+use super::stages::{compact, direct, gather, pack_keys, reduce};
 use super::strategy::{Chosen, Strategy};
+use super::survey::{SurveyDownloads, narrow, survey_of};
 use super::upload;
 use crate::column::{Chunk, Dictionary};
 use crate::expr::{Evaluated, NodeId};
 use crate::kernel::Shape;
-use crate::kernel::exponent_range::ExponentRange;
 use crate::kernel::pack_keys::Packing;
 use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
 use crate::plan::Stage;
@@ -78,7 +78,7 @@ impl Deck<'_> {
         outcome
     }
 
-    fn run(&mut self, rec: Recording, note: &mut BatchNote) -> Result<Outcome> {
+    pub fn run(&mut self, rec: Recording, note: &mut BatchNote) -> Result<Outcome> {
         let pending = self.submit(rec, note)?;
         self.wait(pending)
     }
@@ -195,7 +195,7 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
     note.selected = u64::from(selected);
     let mut laid = Laid::new(batch.rows.clone(), selected, failed, ranks);
     // What must be known of the rows before they can be grouped.
-    let survey = match survey {
+    let mut survey = match survey {
         Some(survey) => survey.read(layout, &mut outcome, stride),
         None => {
             let mut rec = Recording::new();
@@ -219,13 +219,13 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
     if selected == 0 {
         return Ok(Flying { layout: batch.layout, pending: None, laid, note });
     }
-    let packing = Packing::new(&survey.varying(survey.keys.iter()));
+    narrow(deck, &mut note, layout, &mut survey, |rec| shelf.import(rec), stride, selected)?;
+    let packing = survey.packing(None);
     let chosen = strategy.choose(packing.bits);
     note.chosen(chosen, packing.bits, survey.ranges.iter().zip(&layout.ranged).map(|(range, of)| (*range, of.kind)));
 
     // Groups by sort, and every bag.
-    let bag_packings: Vec<Packing> =
-        survey.bags.iter().map(|bag| Packing::new(&survey.varying(survey.keys.iter().chain([bag])))).collect();
+    let bag_packings: Vec<Packing> = (0..survey.bags.len()).map(|bag| survey.packing(Some(bag))).collect();
     let mut by_key = None;
     let mut bags: Vec<Arranged> = Vec::new();
     if chosen == Chosen::Sort || !bag_packings.is_empty() {
@@ -348,92 +348,4 @@ impl Shelf {
 
 fn kept(outcome: &Outcome, at: usize) -> Result<Kept> {
     outcome.kept.get(at).cloned().ok_or_else(|| Error::internal(format!("no kept buffer {at}")))
-}
-
-/// A key word: its plane (as a word offset), the bits in which rows differ, and any row's word.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeyWord {
-    pub plane_at: u32,
-    pub varying: u32,
-    pub constant: u32,
-}
-
-/// What is known of a batch's selected rows.
-#[derive(Default)]
-pub(super) struct Survey {
-    /// For each key its words, the most significant first.
-    pub keys: Vec<Vec<KeyWord>>,
-    /// For each bag's argument likewise.
-    pub bags: Vec<Vec<KeyWord>>,
-    /// For each ranged operand its bits.
-    pub ranges: Vec<ExponentRange>,
-}
-
-impl Survey {
-    fn varying<'a>(&self, words: impl Iterator<Item = &'a Vec<KeyWord>>) -> Vec<(u32, u32)> {
-        words.flatten().map(|word| (word.plane_at, word.varying)).collect()
-    }
-}
-
-struct SurveyDownloads {
-    /// For each plane of keys and bags, in order of significance: varying bits, one row's word.
-    words: Vec<(Download, Download)>,
-    ranges: Vec<Download>,
-}
-
-fn survey_of(
-    rec: &mut Recording,
-    shape: &Shape,
-    layout: &Layout,
-    planes: View,
-    rows: Option<View>,
-    stride: u32,
-    n: u32,
-) -> SurveyDownloads {
-    let mut words = Vec::new();
-    for plane in layout.keys.iter().chain(&layout.bags).flat_map(|words| words.by_significance()) {
-        let at = plane * stride;
-        let varying = key_bits(rec, shape, planes, at, stride, 1, rows, n);
-        let varying = rec.download(varying);
-        let constant = match rows {
-            None => rec.download(planes.buf.words(at.into(), 1)),
-            Some(rows) => {
-                let constant = gather(rec, shape, planes, at, rows, 1);
-                rec.download(constant)
-            }
-        };
-        words.push((varying, constant));
-    }
-    let ranges = layout
-        .ranged
-        .iter()
-        .map(|x| {
-            let (at, valid) = (x.first * stride, x.valid.map(|plane| plane * stride));
-            let range = exponent_range(rec, shape, x.kind, planes, at, valid, stride, rows, n);
-            rec.download(range)
-        })
-        .collect();
-    SurveyDownloads { words, ranges }
-}
-
-impl SurveyDownloads {
-    fn read(self, layout: &Layout, outcome: &mut Outcome, stride: u32) -> Survey {
-        let mut words = self.words.into_iter();
-        let mut read = |of: &super::layout::Words| -> Vec<KeyWord> {
-            of.by_significance()
-                .zip(words.by_ref())
-                .map(|(plane, (varying, constant))| {
-                    let mut word = |download| outcome.take_words(download).first().copied().unwrap_or(0);
-                    KeyWord { plane_at: plane * stride, varying: word(varying), constant: word(constant) }
-                })
-                .collect()
-        };
-        let keys = layout.keys.iter().map(&mut read).collect();
-        let bags = layout.bags.iter().map(&mut read).collect();
-        let range = |download| {
-            let words = outcome.take_words(download);
-            ExponentRange::from_words(std::array::from_fn(|i| words.get(i).copied().unwrap_or(0)))
-        };
-        Survey { keys, bags, ranges: self.ranges.into_iter().map(range).collect() }
-    }
 }

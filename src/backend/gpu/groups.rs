@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batch::{KeyWord, Survey};
 use super::engine::Outcome;
-use super::layout::{Layout, Operand, Planned, Words};
+use super::layout::{Layout, Operand, Planned};
 use super::pool::Kept;
 use super::record::{Download, Recording, View};
 use super::stages::{gather, pack_keys, segments, sort};
 use super::strategy::Chosen;
-use crate::column::{Class, Dictionary, KeyColumn};
+use super::survey::Survey;
+use super::unpack::key_column;
+use crate::column::{Dictionary, KeyColumn};
 use crate::expr::NodeId;
 use crate::kernel::Shape;
 use crate::kernel::exponent_range::ExponentRange;
@@ -305,7 +306,7 @@ impl Laid {
         }
         let keys_of = |packing: &Packing, heads: &[Vec<u32>], groups: usize| -> Vec<KeyColumn> {
             let keys = layout.keys.iter().zip(&self.survey.keys);
-            keys.map(|(of, words)| key_column(of, words, packing, heads, groups)).collect()
+            keys.map(|(of, shape)| key_column(of, shape, packing, heads, groups)).collect()
         };
         let bags = self.bags.into_iter().zip(layout.bags.iter().zip(&self.survey.bags));
         let bags = bags
@@ -346,43 +347,6 @@ fn pick(states: &[u32], codes: &[u32], words: usize) -> Vec<u32> {
         .collect()
 }
 
-/// The keys of groups, put together from packed ones.
-fn key_column(of: &Words, words: &[KeyWord], packing: &Packing, heads: &[Vec<u32>], groups: usize) -> KeyColumn {
-    let mut planes = words.iter().map(|word| unpack(word, packing, heads, groups));
-    let mut key = KeyColumn::new(of.class, None);
-    if of.planes.valid.is_some() {
-        let valid: Vec<u8> = planes.next().unwrap_or_default().into_iter().map(|word| word as u8).collect();
-        key.valid = Some(valid).filter(|valid| valid.contains(&0));
-    }
-    let mut pair = |words: u32| -> Vec<u64> {
-        let mut out = vec![0u64; groups];
-        for plane in planes.by_ref().take(words as usize) {
-            for (out, word) in out.iter_mut().zip(plane) {
-                *out = *out << 32 | u64::from(word);
-            }
-        }
-        out
-    };
-    if of.class == Class::Wide {
-        key.hi = pair(2);
-    }
-    key.lo = pair(of.planes.words.min(2));
-    key
-}
-
-/// One key word of all groups.
-fn unpack(word: &KeyWord, packing: &Packing, heads: &[Vec<u32>], groups: usize) -> Vec<u32> {
-    let mut out = vec![word.constant & !word.varying; groups];
-    for span in packing.spans.iter().filter(|span| span.plane_at == word.plane_at) {
-        let mask = u32::MAX >> (32 - span.bits);
-        let packed = heads.get(span.place as usize / 32).map_or(&[][..], |head| head);
-        for (out, packed) in out.iter_mut().zip(packed) {
-            *out |= ((packed >> (span.place % 32)) & mask) << span.shift;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,20 +365,5 @@ mod tests {
         assert_eq!(windows(range(33, 127), Kind::I128), [32]);
         assert_eq!(windows(range(31, 127), Kind::I128), [0, 96]);
         assert_eq!(windows(ExponentRange::default(), Kind::I128), [0i32; 0]);
-    }
-
-    #[test]
-    fn keys_come_back_from_their_packed_words() {
-        use crate::expr::wgsl::OutputPlanes;
-        let planes = OutputPlanes { first: 1, words: 2, valid: Some(3) };
-        let of = Words { node: NodeId(0), class: Class::Int, planes };
-        // Valid varies, the high word is constant, the low one varies in bits 4 to 6.
-        let words = [(300, 1, 1), (200, 0, 0x8000_0000), (100, 0x70, 0x1f)];
-        let words = words.map(|(plane_at, varying, constant)| KeyWord { plane_at, varying, constant });
-        let packing = Packing::new(&words.map(|word| (word.plane_at, word.varying)));
-        assert_eq!(packing.bits, 4);
-        let key = key_column(&of, &words, &packing, &[vec![0b1010, 0b1111, 0b0000]], 3);
-        assert_eq!(key.valid.as_deref(), Some(&[1, 1, 0][..]));
-        assert_eq!(key.lo, [0x8000_0000_0000_002f, 0x8000_0000_0000_007f, 0x8000_0000_0000_000f]);
     }
 }

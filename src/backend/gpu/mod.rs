@@ -4,7 +4,7 @@
 //! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
 //! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
 //! scans, sorts and reductions); then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
-//! reductions), `upload`, `batch` and `groups` (one batch's way over the device), `import` (its groups into states),
+//! reductions), `upload`, `batch`, `survey`, `groups` and `unpack` (one batch's way over the device), `import` (its groups into states),
 //! `worker` (chunks, faults), `backend`. May import what stands before `backend`, and `plan`'s stage.
 
 mod adapter;
@@ -23,6 +23,8 @@ mod pool;
 mod record;
 pub mod stages;
 mod strategy;
+mod survey;
+mod unpack;
 mod upload;
 mod worker;
 
