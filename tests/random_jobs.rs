@@ -471,8 +471,10 @@ impl Case {
             jobs.push(Job { filter: Some(expr), ..job.clone() });
         }
         all.extend(jobs.into_iter().filter(|j| j != job).map(|j| self.with(table.clone(), j)));
-        if self.splits.len() > 1 || self.chunk < 1 << 24 {
+        if self.splits != [usize::MAX] {
             all.push(Case { splits: vec![usize::MAX], ..self.clone() });
+        }
+        if self.chunk < 1 << 24 {
             all.push(Case { chunk: 1 << 24, ..self.clone() });
         }
         all
@@ -522,6 +524,7 @@ fn random_jobs_agree() {
             Err(_) => failed += 1,
         }
         let Some(mut why) = case.fails() else { continue };
+        support::say(&format!("case {number} fails and is made smaller: {why}"));
         while let Some((less, reason)) = case.smaller().into_iter().find_map(|c| c.fails().map(|why| (c, why))) {
             (case, why) = (less, reason);
         }

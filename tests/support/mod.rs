@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
+use script::{Outcome, Script};
 use tidemill::backend::gpu::{self, GpuOptions, Strategy};
 use tidemill::backend::oracle::{self, Answer, Refusal, Table};
 use tidemill::column::{Column, Type, Value};
@@ -175,6 +176,42 @@ fn deviates(target: &str, case: &str) -> bool {
         say(&format!("SKIPPED {case} on {target}: {why}"));
     }
     found.is_some()
+}
+
+/// Runs every case of a script on every target, the oracle first.
+pub fn run_script(file: &str, text: &str) {
+    let script = Script::read(text);
+    assert!(!script.cases.is_empty(), "{file} has no cases");
+    let mut wrong = Vec::new();
+    for case in &script.cases {
+        let name = format!("{file}: {}", case.name);
+        let table = script.table(&case.table);
+        // What is written down is first the oracle's to give.
+        match (&case.outcome, oracle::run(&case.job, table, false)) {
+            (Outcome::Rows(expected), Ok(answer)) => {
+                let (expected, got) = (render::table(expected), render::table(&answer.table));
+                if expected != got {
+                    wrong.push(format!("{name} on the oracle: expected\n{expected}got\n{got}"));
+                }
+            }
+            (Outcome::Rows(_), Err(refusal)) => wrong.push(format!("{name} on the oracle: {refusal:?}")),
+            (Outcome::Error(_), Ok(answer)) => {
+                wrong.push(format!("{name} on the oracle: no error, but\n{}", render::table(&answer.table)));
+            }
+            (Outcome::Error(text), expected) => {
+                for target in targets() {
+                    let got = target.engine.run(&case.job, &input(table, &[3]));
+                    let message = got.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                    if difference(&expected, &got).is_some() || !message.contains(text.as_str()) {
+                        wrong.push(format!("{name} on {}: the error is: {message}", target.name));
+                    }
+                }
+            }
+            (Outcome::Oracle, _) => {}
+        }
+        wrong.extend(check(&name, &case.job, table, targets()));
+    }
+    finish(wrong);
 }
 
 /// Fails with all differences, if there are any.
