@@ -113,7 +113,9 @@ fn column(ty: Type, rows: usize) -> BoxedStrategy<Vec<Value>> {
 }
 
 fn table() -> impl Strategy<Value = Table> {
-    let rows = prop_oneof![1 => Just(0usize), 1 => Just(1), 6 => 2usize..40, 1 => 100usize..300];
+    // The largest are more than one morsel of the CPU.
+    let rows =
+        prop_oneof![20 => Just(0usize), 20 => Just(1), 140 => 2usize..40, 20 => 100usize..300, 1 => 8_000usize..9_000];
     rows.prop_flat_map(|rows| {
         let all: Vec<_> = columns().into_iter().map(|(_, ty)| column(ty, rows)).collect();
         all.prop_map(move |all| Table {
