@@ -12,9 +12,10 @@ pub mod kernel;
 pub mod output;
 pub mod plan;
 
+pub use backend::Device;
 pub use column::Type;
 pub use error::{Error, Place, Result};
-pub use exec::{Device, Engine, Ledger, RunReport};
+pub use exec::{Engine, Ledger, RunReport};
 pub use expr::{Expr, col, lit};
 pub use input::Input;
 pub use plan::{Job, aggregate};

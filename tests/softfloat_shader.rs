@@ -7,7 +7,7 @@ mod arithmetic;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use arithmetic::{Class, Operation, Out, WORKGROUPS, describe, lean_shader, operations, pairs, shader};
+use arithmetic::{Class, Operation, Out, ROW_OF_WORKGROUPS, describe, lean_shader, operations, pairs, shader};
 
 const NO_ADAPTER: &str = "no Vulkan adapter found: install a driver, e.g. the software driver lavapipe \
      (Debian and Ubuntu: apt install mesa-vulkan-drivers), or set TIDEMILL_NO_GPU=1 to skip the shader tests";
@@ -99,15 +99,16 @@ impl Device {
         (pipeline, group)
     }
 
-    /// Runs a kernel once; how long it took.
-    fn dispatch(&self, (pipeline, group): &(wgpu::ComputePipeline, wgpu::BindGroup)) -> Duration {
+    /// Runs a kernel over `count` cases once; how long it took.
+    fn dispatch(&self, (pipeline, group): &(wgpu::ComputePipeline, wgpu::BindGroup), count: usize) -> Duration {
+        let rows = count.div_ceil(64 * ROW_OF_WORKGROUPS as usize) as u32;
         self.wait();
         let start = Instant::now();
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[]);
-        pass.dispatch_workgroups(WORKGROUPS, 1, 1);
+        pass.dispatch_workgroups(ROW_OF_WORKGROUPS, rows, 1);
         drop(pass);
         self.queue.submit([encoder.finish()]);
         self.wait();
@@ -125,7 +126,7 @@ impl Device {
         let back = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let (v, ok) = (self.buffer(16 * count, out), self.buffer(4 * count, out));
         let (v_back, ok_back) = (self.buffer(16 * count, back), self.buffer(4 * count, back));
-        self.dispatch(&self.pipeline(shader(operation), &[&operands.a, &operands.b, &v, &ok]));
+        self.dispatch(&self.pipeline(shader(operation), &[&operands.a, &operands.b, &v, &ok]), operands.pairs.len());
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&v, 0, &v_back, 0, 16 * count);
         encoder.copy_buffer_to_buffer(&ok, 0, &ok_back, 0, 4 * count);
@@ -178,8 +179,8 @@ fn rates() {
             device.queue.write_buffer(&a, 0, bytemuck::cast_slice(&words(|pair| pair.0 as u64)));
             device.queue.write_buffer(&b, 0, bytemuck::cast_slice(&words(|pair| pair.1 as u64)));
             let bound = device.pipeline(lean_shader(operation), &[&a, &b, &v]);
-            let first = device.dispatch(&bound);
-            let best = (0..5).map(|_| device.dispatch(&bound)).min().unwrap_or(first);
+            let first = device.dispatch(&bound, COUNT);
+            let best = (0..5).map(|_| device.dispatch(&bound, COUNT)).min().unwrap_or(first);
             println!("  {:24}{:8.1}   {first:.1?}", operation.name, COUNT as f64 / best.as_secs_f64() / 1e6);
         }
     }

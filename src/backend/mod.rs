@@ -8,9 +8,14 @@ use crate::column::Chunk;
 use crate::plan::Stage;
 use crate::{Error, Result};
 
+mod auto;
 pub mod cpu;
+mod device;
 pub mod gpu;
-//pub mod oracle;
+pub mod oracle;
+
+pub use auto::{Rates, choose};
+pub use device::Device;
 
 /// A device that runs stages. What it computes is a function of the rows alone: every backend gives the same partials,
 /// up to the order of groups and the way a state is held.
@@ -18,8 +23,8 @@ pub trait Backend: Send + Sync {
     /// What to call it: "cpu", or the adapter's name.
     fn name(&self) -> String;
 
-    /// How many workers it takes to keep it busy; each is fed from a thread of its own.
-    fn workers(&self) -> usize;
+    /// How its workers get their chunks.
+    fn feed(&self) -> Feed;
 
     /// Makes a worker for a stage.
     ///
@@ -32,6 +37,15 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// A stage the device cannot run.
     fn explain(&self, stage: &Arc<Stage>, kernels: bool) -> Result<Vec<String>>;
+}
+
+/// How the workers of a backend get their chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feed {
+    /// So many workers, each fed by the thread that reads its chunks.
+    Threads(usize),
+    /// One worker on a thread of its own; the others only read, and queue up.
+    Queue,
 }
 
 /// Runs a stage over chunks and holds the groups found so far.

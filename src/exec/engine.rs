@@ -9,9 +9,9 @@ use arrow_schema::SchemaRef;
 
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
-use super::{Device, Ledger, Observer};
-use crate::backend::Backend;
-use crate::backend::cpu::Cpu;
+use super::{Ledger, Observer};
+use crate::backend::gpu::GpuOptions;
+use crate::backend::{self, Backend, Device};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
 use crate::plan::{Job, Plan, lower};
@@ -26,7 +26,7 @@ pub struct Engine {
     max_rejects: Option<u64>,
     cancel: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observer>>,
-    options: super::DeviceOptions,
+    options: GpuOptions,
 }
 
 /// What a run gave.
@@ -70,7 +70,7 @@ impl Engine {
             max_rejects: None,
             cancel: Arc::default(),
             observer: None,
-            options: super::DeviceOptions::default(),
+            options: GpuOptions::default(),
         }
     }
 
@@ -110,8 +110,8 @@ impl Engine {
         self
     }
 
-    /// Settings of devices that tests and benchmarks need.
-    pub fn device_options(mut self, options: super::DeviceOptions) -> Self {
+    /// How a GPU runs: strategy, memory, and what tests inject. The defaults are right for every job.
+    pub fn gpu_options(mut self, options: GpuOptions) -> Self {
         self.options = options;
         self
     }
@@ -137,7 +137,7 @@ impl Engine {
     /// Those that [`Engine::run`] would find before reading.
     pub fn explain(&self, job: &Job, input: &Input, kernels: bool) -> Result<String> {
         let plan = self.plan(job, input)?;
-        let (backend, reason) = self.backend(&plan, input.source())?;
+        let (backend, reason) = self.backend(&plan)?;
         super::explain::explain(
             &plan,
             input.source(),
@@ -200,7 +200,7 @@ impl Engine {
         mut ledger: Ledger,
         started: Instant,
     ) -> Result<RunReport> {
-        let (backend, reason) = self.backend(plan, source)?;
+        let (backend, reason) = self.backend(plan)?;
         ledger.device = backend.name();
         ledger.device_reason = reason;
         let settings = Settings {
@@ -214,7 +214,11 @@ impl Engine {
         let finishing = Instant::now();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })?;
-        let batches = pool.install(|| finish(plan, partial))?;
+        let finished = pool.install(|| finish(plan, partial));
+        if let (Err(_), Some(observer)) = (&finished, settings.observer) {
+            observer.failed(&rejects);
+        }
+        let batches = finished?;
         ledger.spend("finish", finishing.elapsed());
         ledger.rows_emitted = batches.iter().map(|b| b.num_rows() as u64).sum();
         ledger.wall = started.elapsed();
@@ -229,12 +233,7 @@ impl Engine {
     }
 
     /// The backend for a plan, and why that one.
-    fn backend(&self, plan: &Plan, source: &Arc<dyn Source>) -> Result<(Box<dyn Backend>, String)> {
-        _ = (plan, source);
-        match &self.device {
-            Device::Cpu => Ok((Box::new(Cpu::new(self.threads_used())), "asked for".into())),
-            Device::Auto => Ok((Box::new(Cpu::new(self.threads_used())), "asked for".into())),
-            Device::Gpu(_) => Err(Error::usage("gpu")),
-        }
+    fn backend(&self, plan: &Plan) -> Result<(Box<dyn Backend>, String)> {
+        backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage)
     }
 }

@@ -1,6 +1,5 @@
 //! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
 
-mod device;
 mod engine;
 mod explain;
 mod ledger;
@@ -8,9 +7,10 @@ mod result;
 mod run;
 mod sort;
 
-pub use device::{Device, DeviceOptions};
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
+
+use crate::input::Reject;
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,4 +27,9 @@ pub struct Progress {
 pub trait Observer: Send + Sync {
     /// A chunk has been read.
     fn progress(&self, progress: Progress);
+
+    /// The run fails; these rows had been set aside until then, in the order of the input.
+    fn failed(&self, rejects: &[Reject]) {
+        _ = rejects;
+    }
 }

@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{Ledger, Observer, Progress};
 use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
-use crate::backend::{Backend, Counts, FailedRows, Failure, UnfinishedChunk, Worker};
+use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
 use crate::column::{Chunk, Value};
 use crate::expr;
 use crate::input::{ChunkTask, Reject, Request, Scan, Source};
@@ -63,14 +63,19 @@ pub(super) fn run(
         rows: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     };
-    let partials =
-        if backend.workers() == 1 && settings.threads > 1 || backend.name() != Cpu::new(settings.threads).name() {
-            shared.run_on_device(backend)?
-        } else {
-            shared.run_on_cpu(backend)?
-        };
+    let partials = match backend.feed() {
+        Feed::Threads(threads) => shared.run_on_threads(backend, threads)?,
+        Feed::Queue => shared.run_on_queue(backend)?,
+    };
     let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
+    let mut rejects = account.rejects;
+    // Rows that could not be read come before rows of the same chunk that could not be computed.
+    rejects.sort_by_key(|(sequence, r)| (*sequence, r.place.byte, r.place.row));
+    let rejects: Vec<Reject> = rejects.into_iter().map(|(_, reject)| reject).collect();
     if let Some((_, error)) = account.error {
+        if let Some(observer) = settings.observer {
+            observer.failed(&rejects);
+        }
         return Err(error);
     }
     if settings.cancel.load(Ordering::Relaxed) {
@@ -90,7 +95,7 @@ pub(super) fn run(
     ledger.rows_read = account.rows_read;
     ledger.rows_filtered = account.counts.filtered;
     ledger.rows_grouped = account.counts.grouped;
-    ledger.rows_rejected = account.rejects.len() as u64;
+    ledger.rows_rejected = rejects.len() as u64;
     ledger.bytes_read = account.bytes;
     ledger.chunks = account.chunks;
     ledger.groups = partial.groups as u64;
@@ -101,9 +106,7 @@ pub(super) fn run(
         ledger.spend(name, time);
     }
     ledger.spend("merge", merging.elapsed());
-    let mut rejects = account.rejects;
-    rejects.sort_by_key(|(sequence, _)| *sequence);
-    Ok((partial, rejects.into_iter().map(|(_, reject)| reject).collect()))
+    Ok((partial, rejects))
 }
 
 /// What the threads of a run share.
@@ -315,8 +318,8 @@ impl Shared<'_> {
         None
     }
 
-    fn run_on_cpu(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
-        let workers = (0..backend.workers()).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
+    fn run_on_threads(&self, backend: &dyn Backend, threads: usize) -> Result<Vec<Partial>> {
+        let workers = (0..threads.max(1)).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
         let work = |mut worker: Box<dyn Worker>| {
             while let Some(chunk) = self.next_chunk() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
@@ -326,13 +329,13 @@ impl Shared<'_> {
         Ok(on_threads(workers, work).into_iter().flatten().collect())
     }
 
-    fn run_on_device(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
+    fn run_on_queue(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
         let mut device = backend.worker(self.stage)?;
         let (sender, receiver) = bounded::<Arc<Chunk>>(2);
         let cpu = Cpu::new(1);
-        let mut readers: Vec<Option<Sender<Arc<Chunk>>>> = vec![Some(sender); self.settings.threads.max(1)];
-        let feeder = readers.len();
-        readers.push(None);
+        // One sender for each reading thread; the thread without one feeds the device.
+        let mut threads: Vec<Option<Sender<Arc<Chunk>>>> = vec![Some(sender); self.settings.threads.max(1)];
+        threads.push(None);
         let receiver = Mutex::new(Some(receiver));
         let device = Mutex::new(Some(&mut device));
         let work = |sender: Option<Sender<Arc<Chunk>>>| match sender {
@@ -345,8 +348,7 @@ impl Shared<'_> {
                 }
             }
         };
-        debug_assert_eq!(feeder, readers.len() - 1);
-        Ok(on_threads(readers, work).into_iter().flatten().collect())
+        Ok(on_threads(threads, work).into_iter().flatten().collect())
     }
 
     /// Reads chunks for the device; when it has failed, works them off here.

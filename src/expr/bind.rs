@@ -62,7 +62,11 @@ impl<'s> Binder<'s> {
     /// [`Error::Query`] for an unknown name, an operation its types do not allow, an aggregate where there is a row.
     pub fn bind(&mut self, expr: &Expr) -> Result<NodeId> {
         let outer = std::mem::replace(&mut self.text, expr.to_string());
-        let result = self.bind_node(expr);
+        let result = match &expr.node {
+            // Apart from the rest, whose frame is large: chains of operators are what nests deepest.
+            ExprNode::Binary(op, a, b) => self.binary(*op, a, b, expr),
+            _ => self.bind_node(expr),
+        };
         self.text = outer;
         result
     }
@@ -88,29 +92,7 @@ impl<'s> Binder<'s> {
                 let id = self.bind_condition(x)?;
                 Ok(self.not(id))
             }
-            ExprNode::Binary(op @ (BinaryOp::And | BinaryOp::Or), a, b) => {
-                let (a, b) = (self.bind_condition(a)?, self.bind_condition(b)?);
-                Ok(self.logic(*op == BinaryOp::And, a, b))
-            }
-            ExprNode::Binary(BinaryOp::Concat, a, b) => {
-                let args = vec![self.bind(a)?, self.bind(b)?];
-                for (id, arg) in args.iter().zip([a, b]) {
-                    self.must_be_text(*id, arg, "||")?;
-                }
-                self.text_call(TextFn::Concat, args, Type::Str, expr)
-            }
-            ExprNode::Binary(
-                op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::IntDiv | BinaryOp::Rem),
-                a,
-                b,
-            ) => {
-                let (a, b) = (self.bind(a)?, self.bind(b)?);
-                self.arithmetic(*op, a, b, expr)
-            }
-            ExprNode::Binary(op, a, b) => {
-                let (a, b) = (self.bind(a)?, self.bind(b)?);
-                self.compare(*op, a, b, expr)
-            }
+            ExprNode::Binary(..) => Err(Error::internal("an infix operator among the others")),
             ExprNode::IsNull { operand, negated } => {
                 let id = self.bind(operand)?;
                 let is_null = self.push(Op::IsNull, vec![id], Type::Bool);
@@ -165,6 +147,25 @@ impl<'s> Binder<'s> {
         }
     }
 
+    fn binary(&mut self, op: BinaryOp, a: &Expr, b: &Expr, expr: &Expr) -> Result<NodeId> {
+        let (left, right) = (self.bind(a)?, self.bind(b)?);
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                let (left, right) = (self.boolean(left, a)?, self.boolean(right, b)?);
+                Ok(self.logic(op == BinaryOp::And, left, right))
+            }
+            BinaryOp::Concat => {
+                self.must_be_text(left, a, "||")?;
+                self.must_be_text(right, b, "||")?;
+                self.text_call(TextFn::Concat, vec![left, right], Type::Str, expr)
+            }
+            BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div | BinaryOp::IntDiv | BinaryOp::Rem => {
+                self.arithmetic(op, left, right, expr)
+            }
+            _ => self.compare(op, left, right, expr),
+        }
+    }
+
     fn column(&mut self, name: &str, expr: &Expr) -> Result<NodeId> {
         let defined = |same: &dyn Fn(&str) -> bool| self.names.iter().rev().find(|(n, _)| same(n)).map(|(_, id)| *id);
         if let Some(id) = defined(&|n| n == name) {
@@ -172,10 +173,8 @@ impl<'s> Binder<'s> {
         }
         let found = self.schema.find(name).map_err(|e| self.error(expr, e.to_string(), "use the exact name"))?;
         let exact = found.filter(|&i| self.schema.fields[i].name == name);
-        if exact.is_none() {
-            if let Some(id) = defined(&|n| n.eq_ignore_ascii_case(name)) {
-                return Ok(id);
-            }
+        if let (None, Some(id)) = (exact, defined(&|n| n.eq_ignore_ascii_case(name))) {
+            return Ok(id);
         }
         let Some(index) = found else {
             let defined = self.names.iter().map(|(n, _)| crate::column::Field::new(n, Type::Bool));
@@ -233,7 +232,7 @@ impl<'s> Binder<'s> {
             Some(e) => self.bind(e)?,
             None => self.builder.literal(Value::Null, Type::Null),
         });
-        let values = self.to_common(&values, "the branches of `case`", expr)?;
+        let values = self.common(&values, "the branches of `case`", expr)?;
         self.choose(&conditions, &values)
     }
 
@@ -370,9 +369,9 @@ impl<'s> Binder<'s> {
         {
             return Ok(self.null(ty));
         }
-        // A table has no row for null, which concat makes something of.
+        // A table has no row for null, which concat makes something of; and tables hold no nulls.
         let per_distinct = match open[..] {
-            [one] => {
+            [one] if !call.params.contains(&Some(Value::Null)) => {
                 let node = self.node(one);
                 node.class == Class::Str && !(call.function == TextFn::ConcatSkipNull && node.nullable)
             }

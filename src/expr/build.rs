@@ -154,7 +154,14 @@ impl Builder {
             Op::Column(_) | Op::Null => true,
             Op::Literal(_) | Op::IsNull => false,
             Op::Try => any() || self.arg(node, 0).can_fail,
-            Op::Select => self.arg(node, 1).nullable || self.arg(node, 2).nullable,
+            Op::Select => {
+                let not = self.arg(node, 0);
+                let tested =
+                    not.args.first().map(|id| self.node(*id)).filter(|n| not.op == Op::Not && n.op == Op::IsNull);
+                // `coalesce`: taken only where it is not null.
+                let present = tested.is_some_and(|is_null| is_null.args[0] == node.args[1]);
+                (self.arg(node, 1).nullable && !present) || self.arg(node, 2).nullable
+            }
             Op::Min2 | Op::Max2 => node.args.iter().all(|a| self.node(*a).nullable),
             Op::StrLut(call) | Op::StrRow(call) => {
                 call.function != TextFn::ConcatSkipNull && (any() || call.params.contains(&Some(Value::Null)))

@@ -32,22 +32,22 @@ impl Binder<'_> {
                 let is_zero = self.push(Op::Eq, vec![id, zero], Type::Bool);
                 Ok(self.not(is_zero))
             }
-            (Type::Date, Type::Timestamp(unit)) => Ok(self.to_unit(id, *unit)),
+            (Type::Date, Type::Timestamp(unit)) => Ok(self.at_unit(id, *unit)),
             (Type::Timestamp(from), Type::Timestamp(unit)) => Ok(if from < unit {
-                self.to_unit(id, *unit)
+                self.at_unit(id, *unit)
             } else {
                 self.push(Op::IntFloorDiv(from.per_second() / unit.per_second()), vec![id], ty.clone())
             }),
             (Type::Timestamp(unit), Type::Date) => {
                 let days = self.days_of_ticks(id, *unit);
-                Ok(self.into_range(days, Type::Date))
+                Ok(self.within(days, Type::Date))
             }
             // Day numbers and ticks.
             (Type::Date | Type::Timestamp(_), ty) if ty.is_integer() && *ty != Type::UInt64 => {
-                Ok(self.into_range(id, ty.clone()))
+                Ok(self.within(id, ty.clone()))
             }
             (from, Type::Date | Type::Timestamp(_)) if from.is_integer() && *from != Type::UInt64 => {
-                Ok(self.into_range(id, ty.clone()))
+                Ok(self.within(id, ty.clone()))
             }
             (from, ty) if from.is_numeric() && ty.is_numeric() => Ok(self.cast_number(id, ty)),
             _ => {
@@ -67,7 +67,7 @@ impl Binder<'_> {
     }
 
     /// A node of class Int under a type of class Int, checked where it may not fit.
-    fn into_range(&mut self, id: NodeId, ty: Type) -> NodeId {
+    fn within(&mut self, id: NodeId, ty: Type) -> NodeId {
         let ((low, high), (min, max)) = (self.node(id).range, type_range(&ty));
         if min <= low && high <= max {
             return self.push(Op::Retype, vec![id], ty);
@@ -79,30 +79,30 @@ impl Binder<'_> {
         let from = self.ty(id);
         match (from.class(), ty) {
             (Some(Class::Float), Type::Float64) => self.push(Op::Retype, vec![id], Type::Float64),
-            (_, Type::Float64) => self.to_float(id),
+            (_, Type::Float64) => self.as_float(id),
             (_, Type::Float32) => {
-                let float = self.to_float(id);
+                let float = self.as_float(id);
                 self.push(Op::FloatToFloat32, vec![float], Type::Float32)
             }
             (Some(Class::Float), Type::UInt64 | Type::Decimal { .. }) => {
                 let wide = self.push(Op::FloatToWide { scale: ty.scale() }, vec![id], decimal(38, ty.scale()));
-                self.into_wide_range(wide, ty)
+                self.within_wide(wide, ty)
             }
             (_, Type::UInt64 | Type::Decimal { .. }) => {
-                let wide = self.to_wide(id);
+                let wide = self.as_wide(id);
                 let scaled = self.rescale(wide, ty.scale());
-                self.into_wide_range(scaled, ty)
+                self.within_wide(scaled, ty)
             }
             (Some(Class::Float), ty) => {
                 let int = self.push(Op::FloatToInt, vec![id], Type::Int64);
-                self.into_range(int, ty.clone())
+                self.within(int, ty.clone())
             }
             (Some(Class::Wide), ty) => {
                 let whole = self.rescale(id, 0);
                 let int = self.push(Op::WideToInt, vec![whole], Type::Int64);
-                self.into_range(int, ty.clone())
+                self.within(int, ty.clone())
             }
-            (_, ty) => self.into_range(id, ty.clone()),
+            (_, ty) => self.within(id, ty.clone()),
         }
     }
 
@@ -110,7 +110,7 @@ impl Binder<'_> {
     pub(super) fn rescale(&mut self, id: NodeId, scale: u8) -> NodeId {
         let from = self.ty(id);
         match from.scale().saturating_sub(scale) {
-            0 => self.to_scale(id, scale),
+            0 => self.at_scale(id, scale),
             cut => self.cut(id, cut, Rounding::Nearest),
         }
     }
@@ -123,7 +123,7 @@ impl Binder<'_> {
         self.push(Op::WideRound { digits: cut, rounding }, vec![id], ty)
     }
 
-    fn into_wide_range(&mut self, id: NodeId, ty: &Type) -> NodeId {
+    fn within_wide(&mut self, id: NodeId, ty: &Type) -> NodeId {
         let from = self.ty(id);
         let (min, max) = match ty {
             Type::UInt64 => (0, i128::from(u64::MAX)),

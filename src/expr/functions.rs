@@ -147,7 +147,7 @@ impl Binder<'_> {
             "is_finite" | "isfinite" => self.float_test(Op::IsFinite, ids[0], &args[0], name),
             "greatest" | "least" => {
                 let op = if name == "greatest" { Op::Max2 } else { Op::Min2 };
-                let ids = self.to_common(&ids, &format!("the arguments of `{name}`"), expr)?;
+                let ids = self.common(&ids, &format!("the arguments of `{name}`"), expr)?;
                 let ty = self.ty(ids[0]);
                 let mut result = ids[0];
                 for id in &ids[1..] {
@@ -156,7 +156,7 @@ impl Binder<'_> {
                 Ok(result)
             }
             "coalesce" | "ifnull" => {
-                let ids = self.to_common(&ids, &format!("the arguments of `{name}`"), expr)?;
+                let ids = self.common(&ids, &format!("the arguments of `{name}`"), expr)?;
                 let present: Vec<NodeId> = ids[..ids.len() - 1]
                     .iter()
                     .map(|id| {
@@ -174,7 +174,7 @@ impl Binder<'_> {
             }
             "if" => {
                 let condition = self.boolean(ids[0], &args[0])?;
-                let values = self.to_common(&ids[1..], "the branches of `if`", expr)?;
+                let values = self.common(&ids[1..], "the branches of `if`", expr)?;
                 self.choose(&[condition], &values)
             }
             "try" => {
@@ -227,13 +227,13 @@ impl Binder<'_> {
         for (id, arg) in ids.iter().zip(args) {
             self.must_be_number(*id, arg, name)?;
         }
-        let floats = ids.iter().map(|id| self.to_float(*id)).collect();
+        let floats = ids.iter().map(|id| self.as_float(*id)).collect();
         Ok(self.push(op, floats, Type::Float64))
     }
 
     fn float_test(&mut self, op: Op, id: NodeId, arg: &Expr, name: &str) -> Result<NodeId> {
         self.must_be_number(id, arg, name)?;
-        let float = self.to_float(id);
+        let float = self.as_float(id);
         Ok(self.push(op, vec![float], Type::Bool))
     }
 
@@ -278,7 +278,7 @@ impl Binder<'_> {
             }
             _ if places >= 0 => Ok(id),
             _ => {
-                let wide = self.to_wide(id);
+                let wide = self.as_wide(id);
                 let rounded = self.round_wide(wide, -places, mode, places);
                 self.cast(rounded, &Type::Int64, expr)
             }

@@ -39,7 +39,7 @@ impl Binder<'_> {
     }
 
     /// A number as float64.
-    pub(super) fn to_float(&mut self, id: NodeId) -> NodeId {
+    pub(super) fn as_float(&mut self, id: NodeId) -> NodeId {
         let ty = self.ty(id);
         match ty.class() {
             _ if ty == Type::Null => self.retype_null(id, Type::Float64),
@@ -50,7 +50,7 @@ impl Binder<'_> {
     }
 
     /// An integer or decimal as class Wide, at its own scale.
-    pub(super) fn to_wide(&mut self, id: NodeId) -> NodeId {
+    pub(super) fn as_wide(&mut self, id: NodeId) -> NodeId {
         let ty = self.ty(id);
         if ty.class() == Some(Class::Wide) {
             return id;
@@ -59,8 +59,8 @@ impl Binder<'_> {
     }
 
     /// An integer or decimal as class Wide, at a scale not below its own.
-    pub(super) fn to_scale(&mut self, id: NodeId, scale: u8) -> NodeId {
-        let id = self.to_wide(id);
+    pub(super) fn at_scale(&mut self, id: NodeId, scale: u8) -> NodeId {
+        let id = self.as_wide(id);
         let ty = self.ty(id);
         match scale.saturating_sub(ty.scale()) {
             0 => id,
@@ -69,7 +69,7 @@ impl Binder<'_> {
     }
 
     /// A date or timestamp as a timestamp of a unit not coarser than its own; an error in a row that does not fit.
-    pub(super) fn to_unit(&mut self, id: NodeId, unit: Unit) -> NodeId {
+    pub(super) fn at_unit(&mut self, id: NodeId, unit: Unit) -> NodeId {
         let ty = self.ty(id);
         let by = match ty {
             Type::Date => 86_400 * unit.per_second(),
@@ -107,7 +107,7 @@ impl Binder<'_> {
             return Err(self.error(&operand, message, &number_help(&operand, wrong)));
         }
         if op == BinaryOp::Div || left.is_float() || right.is_float() {
-            let (a, b) = (self.to_float(a), self.to_float(b));
+            let (a, b) = (self.as_float(a), self.as_float(b));
             let code = match op {
                 BinaryOp::Add => Op::Add,
                 BinaryOp::Sub => Op::Sub,
@@ -140,12 +140,12 @@ impl Binder<'_> {
                 let help = "cast one side to a decimal with fewer, or to float64";
                 return Err(self.error(expr, message, help));
             }
-            let (a, b) = (self.to_wide(a), self.to_wide(b));
+            let (a, b) = (self.as_wide(a), self.as_wide(b));
             return Ok(self.push(Op::Mul, vec![a, b], decimal(u32::from(p1 + p2), scale)));
         }
         let scale = s1.max(s2);
         let whole = u32::from((p1 - s1).max(p2 - s2));
-        let (a, b) = (self.to_scale(a, scale), self.to_scale(b, scale));
+        let (a, b) = (self.at_scale(a, scale), self.at_scale(b, scale));
         let ty = match op {
             BinaryOp::IntDiv => decimal(u32::from(p1 - s1 + scale), 0),
             BinaryOp::Rem => decimal(whole + u32::from(scale), scale),
@@ -178,7 +178,7 @@ impl Binder<'_> {
             (BinaryOp::Sub, Type::Date, Type::Date) => Ok(self.push(Op::Sub, vec![a, b], Type::Int64)),
             (BinaryOp::Sub, _, _) if is_time(&left) && is_time(&right) => {
                 let unit = unit_of(&left).max(unit_of(&right));
-                let (a, b) = (self.to_unit(a, unit), self.to_unit(b, unit));
+                let (a, b) = (self.at_unit(a, unit), self.at_unit(b, unit));
                 Ok(self.push(Op::Sub, vec![a, b], Type::Int64))
             }
             _ => {
@@ -231,10 +231,10 @@ impl Binder<'_> {
         }
         if left.is_numeric() && right.is_numeric() {
             if left.is_float() || right.is_float() {
-                let (a, b) = (self.to_float(a), self.to_float(b));
+                let (a, b) = (self.as_float(a), self.as_float(b));
                 return Ok(self.push(op, vec![a, b], Type::Bool));
             }
-            let (a, b) = (self.to_wide(a), self.to_wide(b));
+            let (a, b) = (self.as_wide(a), self.as_wide(b));
             return Ok(self.compare_decimals(op, a, b));
         }
         if is_time(&left) && is_time(&right) {
@@ -332,7 +332,7 @@ impl Binder<'_> {
         let coarse_is_a = s1 < s2;
         let coarse = if coarse_is_a { &left } else { &right };
         if digits(coarse) + u32::from(up) <= 38 {
-            let (a, b) = (self.to_scale(a, s1.max(s2)), self.to_scale(b, s1.max(s2)));
+            let (a, b) = (self.at_scale(a, s1.max(s2)), self.at_scale(b, s1.max(s2)));
             return self.push(op, vec![a, b], Type::Bool);
         }
         // Scaling the coarse side up might overflow. Cut the fine side instead: for whole n and any x,
@@ -358,7 +358,7 @@ impl Binder<'_> {
     }
 
     /// All of one type, converted without loss.
-    pub(super) fn to_common(&mut self, ids: &[NodeId], what: &str, expr: &Expr) -> Result<Vec<NodeId>> {
+    pub(super) fn common(&mut self, ids: &[NodeId], what: &str, expr: &Expr) -> Result<Vec<NodeId>> {
         // Constant strings beside dates are read as dates, as in comparisons.
         let time = ids.iter().copied().find(|id| is_time(&self.node(*id).ty));
         let ids = match time {
@@ -409,7 +409,7 @@ impl Binder<'_> {
         })
     }
 
-    /// `id` as the type [`Binder::to_common`] chose.
+    /// `id` as the type [`Binder::common`] chose.
     fn widen_to(&mut self, id: NodeId, ty: &Type, expr: &Expr) -> Result<NodeId> {
         let from = self.ty(id);
         if from == *ty {
@@ -418,11 +418,11 @@ impl Binder<'_> {
         Ok(match ty {
             ty if from == Type::Null => self.retype_null(id, ty.clone()),
             Type::Float64 if from.is_float() => self.push(Op::Retype, vec![id], Type::Float64),
-            Type::Float64 => self.to_float(id),
+            Type::Float64 => self.as_float(id),
             Type::Int64 => self.push(Op::Retype, vec![id], Type::Int64),
-            Type::Timestamp(unit) => self.to_unit(id, *unit),
+            Type::Timestamp(unit) => self.at_unit(id, *unit),
             Type::UInt64 | Type::Decimal { .. } => {
-                let scaled = self.to_scale(id, ty.scale());
+                let scaled = self.at_scale(id, ty.scale());
                 self.push(Op::Retype, vec![scaled], ty.clone())
             }
             ty => return Err(Error::internal(format!("no way from {from} to {ty} in `{expr}`"))),

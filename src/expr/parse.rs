@@ -1,26 +1,21 @@
 //! SQL text → expression tree, by `sqlparser`; whatever it accepts beyond this crate's expressions is refused here,
 //! with the place.
 
-use std::any::TypeId;
-use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{self, BinaryOperator as Infix, Spanned};
-use sqlparser::dialect::{Dialect, DuckDbDialect};
+use sqlparser::ast::{self, BinaryOperator as Infix};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::parse_value::parse_value;
+use super::source::Text;
 use super::tree::{BinaryOp, Expr, ExprNode, Span, UnaryOp, call};
-use crate::column::{Type, Unit, Value};
+use crate::column::{Type, Value};
 use crate::{Error, Result};
 
 /// Nesting beyond this is refused: every later step recurses as deep as the tree.
-const DEEPEST: usize = 200;
-/// Infix operators in one text beyond this are refused before parsing, since chains of them nest.
-const MOST_OPERATORS: usize = 4_000;
-
+const DEEPEST: usize = 160;
 /// Parses one expression.
 ///
 /// ```
@@ -105,78 +100,7 @@ pub fn parse_order(text: &str) -> Result<Vec<OrderItem>> {
     })
 }
 
-/// DuckDB's dialect less what would give a plain expression another meaning: `f(a = b)` is a comparison here, not a
-/// named argument.
-#[derive(Debug)]
-struct Sql;
-
-impl Dialect for Sql {
-    fn dialect(&self) -> TypeId {
-        TypeId::of::<DuckDbDialect>()
-    }
-
-    fn is_identifier_start(&self, c: char) -> bool {
-        c.is_alphabetic() || c == '_'
-    }
-
-    fn is_identifier_part(&self, c: char) -> bool {
-        c.is_alphanumeric() || c == '_' || c == '$'
-    }
-
-    fn supports_filter_during_aggregation(&self) -> bool {
-        true
-    }
-
-    fn allow_extract_single_quotes(&self) -> bool {
-        true
-    }
-
-    fn supports_comma_separated_trim(&self) -> bool {
-        true
-    }
-}
-
-struct Text {
-    source: Arc<str>,
-    /// The byte at which each line starts.
-    lines: Vec<usize>,
-}
-
 impl Text {
-    fn new(text: &str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
-        Text { source: text.into(), lines: std::iter::once(0).chain(starts).collect() }
-    }
-
-    /// Parses all of the text with `body`.
-    fn run<T>(&self, body: impl FnOnce(&Text, &mut Parser) -> Result<T>) -> Result<T> {
-        let tokens = Tokenizer::new(&Sql, &self.source)
-            .tokenize_with_location()
-            .map_err(|e| self.error(lower_first(&e.message), self.offset(e.location), None))?;
-        let operators = tokens.iter().filter(|t| is_operator(&t.token)).count();
-        if operators > MOST_OPERATORS {
-            return Err(self.error(
-                format!("the expression has {operators} operators; the most is {MOST_OPERATORS}"),
-                0,
-                None,
-            ));
-        }
-        if tokens.iter().all(|t| matches!(t.token, Token::Whitespace(_) | Token::EOF)) {
-            return Err(self.error("expected an expression, found nothing", 0, None));
-        }
-        let mut parser = Parser::new(&Sql).with_tokens_with_locations(timestamp_units(tokens));
-        let result = body(self, &mut parser)?;
-        let rest = parser.peek_token();
-        match rest.token {
-            Token::EOF => Ok(result),
-            token => Err(self.error(
-                format!("expected the end of the expression, found `{token}`"),
-                self.offset(rest.span.start),
-                None,
-            )),
-        }
-    }
-
     fn expr(&self, parser: &mut Parser) -> Result<Expr> {
         let parsed = parser.parse_expr().map_err(|e| self.parser_error(e, parser))?;
         self.convert(&parsed, 0)
@@ -191,62 +115,27 @@ impl Text {
         Ok((expr, Some(alias.value)))
     }
 
-    fn error(&self, message: impl Into<String>, at: usize, help: Option<&str>) -> Error {
-        Error::Query { message: message.into(), text: self.source.to_string(), at, help: help.map(str::to_owned) }
-    }
-
-    fn parser_error(&self, error: ParserError, parser: &Parser) -> Error {
-        let here = parser.peek_token().span.start;
-        let (message, at) = match error {
-            ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
-                match message.rsplit_once(" at Line: ") {
-                    Some((message, place)) => {
-                        let place = place.split_once(", Column: ").and_then(|(line, column)| {
-                            Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?))
-                        });
-                        (message.to_owned(), self.offset(place.unwrap_or(here)))
-                    }
-                    None => (message, self.offset(here)),
-                }
-            }
-            ParserError::RecursionLimitExceeded => ("the expression nests too deeply".to_owned(), self.offset(here)),
-        };
-        let message = message.replace("found: EOF", "found the end").replace("Expected: ", "expected ");
-        self.error(lower_first(&message.replace("found: ", "found ")), at, None)
-    }
-
-    /// The byte of a line and column, both from 1, columns in characters. 0 and 0, "nowhere", is the end.
-    fn offset(&self, location: Location) -> usize {
-        let Some(&start) = (location.line as usize).checked_sub(1).and_then(|i| self.lines.get(i)) else {
-            return self.source.len();
-        };
-        let line = &self.source[start..];
-        let column = (location.column as usize).saturating_sub(1);
-        start + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at)
-    }
-
-    fn range(&self, node: &ast::Expr) -> Range<usize> {
-        let span = node.span();
-        if span.start.line == 0 {
-            return 0..self.source.len();
-        }
-        self.offset(span.start)..self.offset(span.end)
-    }
-
-    /// Refuses `node`.
-    fn refuse<T>(&self, node: &ast::Expr, message: impl Into<String>, help: &str) -> Result<T> {
-        Err(self.error(message, self.range(node).start, (!help.is_empty()).then_some(help)))
-    }
-
     fn convert(&self, sql: &ast::Expr, depth: usize) -> Result<Expr> {
         if depth > DEEPEST {
             let help = "use `in (…)` for a long chain of `or`, or name a part with --map";
             return self.refuse(sql, "the expression nests too deeply", help);
         }
+        // Apart from the rest, whose frame is large: chains of operators are what nests deepest.
+        match sql {
+            ast::Expr::BinaryOp { left, op, right } => {
+                let op = self.infix(sql, op)?;
+                let (left, right) = (self.convert(left, depth + 1)?, self.convert(right, depth + 1)?);
+                Ok(self.placed(sql, ExprNode::Binary(op, Box::new(left), Box::new(right))))
+            }
+            ast::Expr::Nested(inner) => self.convert(inner, depth + 1),
+            other => self.convert_other(other, depth),
+        }
+    }
+
+    fn convert_other(&self, sql: &ast::Expr, depth: usize) -> Result<Expr> {
         let go = |e: &ast::Expr| self.convert(e, depth + 1);
         let boxed = |e: &ast::Expr| go(e).map(Box::new);
         let node = match sql {
-            ast::Expr::Nested(inner) => return go(inner),
             ast::Expr::Identifier(name) => ExprNode::Column(name.value.clone()),
             // Names such as Sepal.Length are common in files.
             ast::Expr::CompoundIdentifier(names) => {
@@ -269,9 +158,6 @@ impl Text {
                 ast::UnaryOperator::Minus => return self.negate(sql, expr, depth),
                 op => return self.refuse(sql, format!("the operator `{op}` is not supported"), ""),
             },
-            ast::Expr::BinaryOp { left, op, right } => {
-                ExprNode::Binary(self.infix(sql, op)?, boxed(left)?, boxed(right)?)
-            }
             ast::Expr::IsNull(x) | ast::Expr::IsUnknown(x) => ExprNode::IsNull { operand: boxed(x)?, negated: false },
             ast::Expr::IsNotNull(x) | ast::Expr::IsNotUnknown(x) => {
                 ExprNode::IsNull { operand: boxed(x)?, negated: true }
@@ -532,42 +418,4 @@ impl Text {
 fn single_char(text: &str) -> Option<char> {
     let mut chars = text.chars();
     chars.next().filter(|_| chars.next().is_none())
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |c| c.to_lowercase().chain(chars).collect())
-}
-
-fn is_operator(token: &Token) -> bool {
-    match token {
-        Token::Word(word) => {
-            matches!(word.keyword, Keyword::AND | Keyword::OR | Keyword::IS | Keyword::LIKE | Keyword::NOT)
-        }
-        Token::Comma | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::EOF => false,
-        Token::Number(..) | Token::SingleQuotedString(_) => false,
-        // `-5, -6` in a list is no chain.
-        Token::Minus => false,
-        _ => true,
-    }
-}
-
-/// `timestamp(us)`, as this crate prints that type, becomes `timestamp(6)`, as SQL has it.
-fn timestamp_units(mut tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    for i in 3..tokens.len() {
-        let word = |t: &TokenWithSpan| match &t.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
-            _ => None,
-        };
-        let shape = word(&tokens[i - 3]).is_some_and(|w| w == "timestamp" || w == "datetime")
-            && tokens[i - 2].token == Token::LParen
-            && tokens[i].token == Token::RParen;
-        let unit = word(&tokens[i - 1]).and_then(|name| {
-            [Unit::Second, Unit::Milli, Unit::Micro, Unit::Nano].into_iter().find(|u| u.name() == name)
-        });
-        if let (true, Some(unit)) = (shape, unit) {
-            tokens[i - 1].token = Token::Number(unit.digits().to_string(), false);
-        }
-    }
-    tokens
 }

@@ -8,7 +8,8 @@ use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 
 use super::program::{DateField, DatePeriod, Node, NodeId, Op, Program, Rounding};
-use crate::column::{Class, Type, Value, civil_from_days, days_from_civil};
+use crate::column::{Chunk, Class, Type, Value, civil_from_days, days_from_civil};
+use crate::{Error, Place};
 
 /// Why a row has no value.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,24 @@ pub struct Fault {
     pub node: NodeId,
     /// What happened, with the operands.
     pub message: String,
+}
+
+impl Fault {
+    /// As an error of a row at `place`.
+    pub fn into_error(self, program: &Program, place: Place) -> Error {
+        let expr = program.node(self.node).text.clone();
+        let help = Some(format!("try({expr}) gives null instead"));
+        Error::Arithmetic { place: Box::new(place), message: self.message, expr, help }
+    }
+}
+
+/// The value of node `id` in row `row` of a chunk whose columns are the program's.
+///
+/// # Errors
+/// The fault, if the row is an error.
+pub fn eval_row(program: &Program, id: NodeId, chunk: &Chunk, row: usize) -> Result<Value, Fault> {
+    let values: Vec<Value> = chunk.columns.iter().take(program.columns.len()).map(|c| c.value(row)).collect();
+    eval(program, id, &values)
 }
 
 /// The value of node `id` in a row whose columns, in the order of [`Program::columns`], are `row`.

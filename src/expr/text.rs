@@ -352,7 +352,7 @@ mod tests {
             ("héllo", -9, Some(5), "h"),
             ("héllo", 6, None, ""),
             ("héllo", 5, Some(i64::MAX), "o"),
-            ("héllo", i64::MIN, Some(i64::MAX), ""),
+            ("héllo", i64::MIN, Some(i64::MAX), "héll"),
             ("héllo", i64::MAX, None, ""),
             ("héllo", 2, Some(0), ""),
             ("", 1, Some(1), ""),

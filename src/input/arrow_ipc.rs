@@ -41,9 +41,12 @@ impl ArrowSource {
     /// # Errors
     /// It cannot be read, or is no Arrow IPC file (the stream format is not one), or it is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
-        let path = path.as_ref();
-        let buffer = Map::open(path)?.buffer();
-        guarded(path, || ArrowSource::read_footer(path, buffer)).map(|source| Arc::new(source) as Arc<dyn Source>)
+        ArrowSource::of(Map::open(path)?)
+    }
+
+    pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
+        let source = guarded(map.path(), || ArrowSource::read_footer(map.path(), map.buffer()))?;
+        Ok(Arc::new(source))
     }
 
     fn read_footer(path: &Path, buffer: Buffer) -> Result<ArrowSource, String> {
@@ -94,8 +97,9 @@ impl ArrowSource {
             guarded(&self.path, || {
                 let bytes = block_bytes(&self.buffer, block)?;
                 let header = message(&bytes[..block.metaDataLength() as usize])?;
-                let id = header.header_as_dictionary_batch().ok_or("no dictionary is there")?.id();
-                match wanted.contains(&id) {
+                let dictionary = header.header_as_dictionary_batch().ok_or("no dictionary is there")?;
+                check_lengths(dictionary.data(), &bytes[block.metaDataLength() as usize..])?;
+                match wanted.contains(&dictionary.id()) {
                     true => decoder.read_dictionary(block, &bytes).map_err(|e| e.to_string()),
                     false => Ok(()),
                 }
@@ -121,6 +125,25 @@ fn block_bytes(buffer: &Buffer, block: &Block) -> Result<Buffer, String> {
 fn message(bytes: &[u8]) -> Result<arrow_ipc::Message<'_>, String> {
     let skip = if bytes.starts_with(&[0xff; 4]) { 8 } else { 4 };
     root_as_message(&bytes[skip..]).map_err(|e| format!("its metadata is damaged: {e}"))
+}
+
+/// Checks the lengths that compressed buffers say they decompress to, which decoders allocate before they look.
+fn check_lengths(batch: Option<arrow_ipc::RecordBatch>, body: &[u8]) -> Result<(), String> {
+    /// A zstd block of 128 KiB takes four bytes at least; LZ4 does not come near that.
+    const MOST_RATIO: u64 = 1 << 15;
+    let Some(batch) = batch.filter(|b| b.compression().is_some()) else { return Ok(()) };
+    for buffer in batch.buffers().into_iter().flatten() {
+        let start = usize::try_from(buffer.offset()).map_err(|_| "a buffer at a negative offset")?;
+        let length = usize::try_from(buffer.length()).map_err(|_| "a buffer of negative length")?;
+        let bytes = start.checked_add(length).and_then(|end| body.get(start..end));
+        let bytes = bytes.ok_or("a buffer reaches beyond its block")?;
+        // -1 means not compressed; no bytes mean none.
+        let says = bytes.first_chunk().map_or(0, |first| i64::from_le_bytes(*first));
+        if says > 0 && says as u64 / MOST_RATIO > bytes.len() as u64 {
+            return Err(format!("a buffer of {} bytes cannot decompress to {says}", bytes.len()));
+        }
+    }
+    Ok(())
 }
 
 /// Says which part of the file is damaged.
@@ -220,6 +243,8 @@ impl ScannedFile {
         let decode = || {
             guarded(&self.path, || {
                 let bytes = block_bytes(&self.buffer, &piece.block)?;
+                let (meta, body) = bytes.split_at(piece.block.metaDataLength() as usize);
+                check_lengths(message(meta)?.header_as_record_batch(), body)?;
                 let batch = self.decoder.read_record_batch(&piece.block, &bytes).map_err(|e| e.to_string())?;
                 batch.ok_or_else(|| "no record batch is there".to_string())
             })

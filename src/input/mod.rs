@@ -6,6 +6,7 @@
 mod arrow_ipc;
 mod cast;
 pub mod csv;
+mod detect;
 mod files;
 mod from_arrow;
 mod memory;
@@ -15,6 +16,7 @@ mod projection;
 mod raw;
 
 pub use csv::{CsvOptions, CsvSource};
+pub use detect::{OpenOptions, open};
 pub use files::MultiSource;
 
 use std::sync::Arc;
@@ -55,6 +57,23 @@ pub trait Source: Send + Sync {
 pub struct Input(Arc<dyn Source>);
 
 impl Input {
+    /// Files of any formats as one input, by [`MultiSource`]: columns are matched by name.
+    ///
+    /// # Errors
+    /// There is none, or see [`open`].
+    ///
+    /// ```no_run
+    /// use tidemill::Input;
+    /// use tidemill::input::OpenOptions;
+    ///
+    /// let input = Input::open(&["2023.csv", "2024.parquet"], &OpenOptions::default())?;
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    pub fn open(paths: &[impl AsRef<std::path::Path>], options: &OpenOptions) -> Result<Input> {
+        let sources = paths.iter().map(|path| open(path, options)).collect::<Result<_>>()?;
+        MultiSource::new(sources).map(Input)
+    }
+
     /// Arrow record batches, without a copy.
     ///
     /// # Errors

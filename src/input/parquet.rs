@@ -56,12 +56,21 @@ impl ParquetSource {
     /// # Errors
     /// It cannot be read, or is no Parquet file, or its footer is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Arc<dyn Source>> {
-        let path = path.as_ref();
-        let bytes = Bytes::from_owner(Mapped(Map::open(path)?));
+        ParquetSource::of(Map::open(path)?)
+    }
+
+    pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
+        let path = &map.path().to_path_buf();
+        let bytes = Bytes::from_owner(Mapped(map));
         let (metadata, micros, int96) = guarded(path, || read_footer(&bytes))?;
         for (i, group) in metadata.metadata().row_groups().iter().enumerate() {
             if group.num_rows() < 0 || group.total_byte_size() < 0 || group.compressed_size() < 0 {
                 return Err(damaged(path, format!("row group {} has a negative size", i + 1)));
+            }
+            // Decoders make room for what the footer says before they look.
+            let flat = group.columns().iter().filter(|c| c.column_descr().max_rep_level() == 0);
+            if flat.clone().any(|c| c.num_values() != group.num_rows()) {
+                return Err(damaged(path, format!("row group {}: its columns differ in length", i + 1)));
             }
         }
         let field = |f: &Arc<ArrowField>| Field {

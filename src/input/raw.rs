@@ -36,7 +36,11 @@ impl RawSource {
     /// # Errors
     /// It cannot be read; a column's type has no fixed width; the file is not a whole number of records.
     pub fn open(path: impl AsRef<Path>, columns: &[(String, Type)]) -> Result<Arc<dyn Source>> {
-        let path = path.as_ref();
+        RawSource::of(Map::open(path)?, columns)
+    }
+
+    pub(super) fn of(map: Arc<Map>, columns: &[(String, Type)]) -> Result<Arc<dyn Source>> {
+        let path = map.path();
         let mut width = 0;
         let mut places = Vec::with_capacity(columns.len());
         for (name, ty) in columns {
@@ -52,8 +56,7 @@ impl RawSource {
                 help: Some("for example --schema 'id:int32,v:float64'".into()),
             });
         }
-        let map = Map::open(path)?;
-        if map.len() % width != 0 {
+        if !map.len().is_multiple_of(width) {
             return Err(Error::Format {
                 path: path.into(),
                 message: format!("its {} bytes are not a whole number of records of {width} bytes", map.len()),
@@ -61,7 +64,7 @@ impl RawSource {
             });
         }
         let schema = Schema { fields: columns.iter().map(|(name, ty)| Field::new(name, ty.clone())).collect() };
-        let file = RawFile { path: Arc::new(path.into()), map, columns: places, width };
+        let file = RawFile { path: Arc::new(path.into()), map: Arc::clone(&map), columns: places, width };
         Ok(Arc::new(RawSource { schema, file: Arc::new(file) }))
     }
 }

@@ -15,6 +15,11 @@ pub fn two(v: u64) -> Out {
     four(v as u128)
 }
 
+/// With the lowest bit set if anything is left.
+pub fn jammed(v: u128, rest: u128) -> Out {
+    four(v | (rest != 0) as u128)
+}
+
 pub fn flag(v: bool) -> Out {
     two(v as u64)
 }

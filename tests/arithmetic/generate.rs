@@ -9,6 +9,12 @@ pub enum Class {
     F,
     /// A double and a scale.
     Fk,
+    /// Two significands of 53 bits.
+    S,
+    /// A dividend and a divisor of 53 bits, the dividend not below it and below twice it.
+    Sd,
+    /// 2^52 up to 2^54.
+    Sr,
     /// Two i64.
     I,
     /// An i64 and a positive one.
@@ -65,6 +71,9 @@ fn pair(class: Class, r: &mut Random, i: usize) -> (u128, u128) {
         Class::FF => return floats(r, i),
         Class::F => (floats_one(r, i) as u128, 0),
         Class::Fk => return (decimal_like(r, i) as u128, r.below(39) as u128),
+        Class::S => ((fraction(r) | 1 << 52) as u128, (fraction(r) | 1 << 52) as u128),
+        Class::Sd => return divisible(r, i),
+        Class::Sr => (square(r, i) as u128, 0),
         Class::I => (integer(r, i) as u128, integer(r, i + 1) as u128),
         Class::Id => (integer(r, i) as u128, (integer(r, i + 1) & (u64::MAX >> 1)).max(1) as u128),
         Class::Ud => return quotient64(r, i),
@@ -220,8 +229,8 @@ fn floats_one(r: &mut Random, i: usize) -> u64 {
             (root * root).to_bits().wrapping_add(r.nudge())
         }
         _ => {
-            let f32_bits = f32::from_bits(r.next() as u32);
-            let next = f32::from_bits(f32_bits.to_bits() ^ 1);
+            let f32_bits = f32::from_bits(r.next() as u32 >> r.below(32));
+            let next = f32::from_bits(f32_bits.to_bits().wrapping_add(1));
             ((f32_bits as f64 + next as f64) * 0.5).to_bits().wrapping_add(r.nudge())
         }
     }
@@ -239,6 +248,27 @@ fn decimal_like(r: &mut Random, i: usize) -> u64 {
         // Halves of the last decimal place.
         _ => ((r.next() >> (11 + r.below(50))) as f64 / 2f64.powi(r.below(40) as i32)).to_bits() ^ r.next() << 63,
     }
+}
+
+/// Every second quotient is near a whole number of last places, so that one digit more or less shows.
+fn divisible(r: &mut Random, i: usize) -> (u128, u128) {
+    let b = (fraction(r) | 1 << 52) as u128;
+    let a = match i % 2 {
+        0 => (fraction(r) | 1 << 52) as u128,
+        _ => (b * (fraction(r) | 1 << 52) as u128 >> 52).wrapping_add(r.nudge() as i64 as i128 as u128),
+    };
+    let a = if a < b { 2 * a } else { a };
+    (a.clamp(b, 2 * b - 1), b)
+}
+
+/// Every second one is near a square.
+fn square(r: &mut Random, i: usize) -> u64 {
+    let root = (fraction(r) | 1 << 52) as u128;
+    let m = match i % 2 {
+        0 => r.next() >> 10,
+        _ => ((root * root >> (52 + (i / 2 % 2))) as u64).wrapping_add(r.nudge()),
+    };
+    m.clamp(1 << 52, (1 << 54) - 1)
 }
 
 fn integer(r: &mut Random, i: usize) -> u64 {

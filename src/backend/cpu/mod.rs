@@ -6,7 +6,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use super::{Backend, Worker};
+use super::{Backend, Feed, Worker};
 use crate::Result;
 use crate::plan::Stage;
 
@@ -29,8 +29,8 @@ impl Backend for Cpu {
         format!("cpu ({} thread{})", self.threads, if self.threads == 1 { "" } else { "s" })
     }
 
-    fn workers(&self) -> usize {
-        self.threads
+    fn feed(&self) -> Feed {
+        Feed::Threads(self.threads)
     }
 
     fn worker(&self, stage: &Arc<Stage>) -> Result<Box<dyn Worker>> {

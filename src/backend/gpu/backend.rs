@@ -12,7 +12,7 @@ use super::record::Recording;
 use super::stages::{gather, reduce};
 use super::strategy::GpuOptions;
 use super::worker::{GpuWorker, Shared, lock};
-use crate::backend::{Backend, Worker};
+use crate::backend::{Backend, Feed, Worker};
 use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
 use crate::plan::Stage;
 use crate::{Error, Result};
@@ -153,8 +153,8 @@ impl Backend for GpuBackend {
         self.adapter.info.name.clone()
     }
 
-    fn workers(&self) -> usize {
-        1
+    fn feed(&self) -> Feed {
+        Feed::Queue
     }
 
     fn worker(&self, stage: &Arc<Stage>) -> Result<Box<dyn Worker>> {

@@ -37,14 +37,9 @@ fn value(ty: &Type) -> BoxedStrategy<Value> {
     let present: BoxedStrategy<Value> = match ty {
         Type::Null => Just(Value::Null).boxed(),
         Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-        Type::Date => prop_oneof![
-            -800_000i64..3_000_000,
-            Just(i32::MIN.into()),
-            Just(i32::MAX.into()),
-            -2i64..2,
-        ]
-        .prop_map(Value::Int)
-        .boxed(),
+        Type::Date => prop_oneof![-800_000i64..3_000_000, Just(i32::MIN.into()), Just(i32::MAX.into()), -2i64..2,]
+            .prop_map(Value::Int)
+            .boxed(),
         Type::UInt64 => prop_oneof![any::<u64>(), 0u64..4].prop_map(|v| Value::Wide(v.into())).boxed(),
         Type::Decimal { precision, .. } => {
             let most = 10i128.pow((*precision).into()) - 1;
@@ -58,9 +53,11 @@ fn value(ty: &Type) -> BoxedStrategy<Value> {
         ]
         .prop_map(Value::Float)
         .boxed(),
-        Type::Str => prop::sample::select(vec!["", "a", "B", "ab", "é", " 12 ", "7", "-3.5", "2013-01-31", "true", "%_"])
-            .prop_map(|s| Value::Str(s.into()))
-            .boxed(),
+        Type::Str => {
+            prop::sample::select(vec!["", "a", "B", "ab", "é", " 12 ", "7", "-3.5", "2013-01-31", "true", "%_"])
+                .prop_map(|s| Value::Str(s.into()))
+                .boxed()
+        }
         ty => {
             let (min, max) = ty.integer_range().unwrap_or((i64::MIN.into(), i64::MAX.into()));
             let (min, max) = (min as i64, max as i64);
@@ -80,19 +77,22 @@ fn expr(kind: usize, depth: u32) -> BoxedStrategy<Expr> {
     };
     let column = prop::sample::select(names).prop_map(col).boxed();
     let constant = match kind {
-        0 => prop_oneof![(-3i64..4).prop_map(lit), any::<i64>().prop_map(lit), (-4i32..5).prop_map(|v| lit(f64::from(v) / 4.0))]
-            .boxed(),
+        0 => prop_oneof![
+            (-3i64..4).prop_map(lit),
+            any::<i64>().prop_map(lit),
+            (-4i32..5).prop_map(|v| lit(f64::from(v) / 4.0))
+        ]
+        .boxed(),
         1 => any::<bool>().prop_map(lit).boxed(),
         2 => prop::sample::select(vec!["", "a", "ab", "%a%", "_"]).prop_map(lit).boxed(),
-        _ => (-1000i64..50_000)
-            .prop_map(|d| Expr::from(ExprNode::Literal(Value::Int(d), Type::Date)))
-            .boxed(),
+        _ => (-1000i64..50_000).prop_map(|d| Expr::from(ExprNode::Literal(Value::Int(d), Type::Date))).boxed(),
     };
     let leaf = prop_oneof![6 => column, 2 => constant, 1 => Just(col("n"))].boxed();
     if depth == 0 {
         return leaf;
     }
-    let of = |kind| expr(kind, depth - 1);
+    // Made when chosen: all of them together would be exponentially many.
+    let of = move |kind| Just(()).prop_flat_map(move |()| expr(kind, depth - 1)).boxed();
     let number = || of(0);
     let test = || of(1);
     let text = || of(2);
@@ -188,7 +188,7 @@ fn expr(kind: usize, depth: u32) -> BoxedStrategy<Expr> {
                 1 => (compare, time(), time()).prop_map(move |(op, a, b)| binary(op, a, b)),
                 3 => (logic, test(), test()).prop_map(move |(op, a, b)| binary(op, a, b)),
                 1 => test().prop_map(|a| !a),
-                1 => (0usize..4).prop_flat_map(move |k| of(k)).prop_map(Expr::is_null),
+                1 => (0usize..4).prop_flat_map(of).prop_map(Expr::is_null),
                 1 => (number(), number(), number()).prop_map(|(a, b, c)| a.between(b, c)),
                 1 => (number(), prop::collection::vec(number(), 1..4)).prop_map(|(a, list)| a.in_list(list)),
                 1 => (text(), prop::collection::vec(text(), 1..4)).prop_map(|(a, list)| a.in_list(list)),
@@ -233,7 +233,7 @@ fn rows() -> impl Strategy<Value = Vec<Vec<Value>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn vectors_and_rows_agree(

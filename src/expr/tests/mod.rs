@@ -3,6 +3,7 @@
 
 mod agree;
 mod messages;
+mod programs;
 mod semantics;
 mod syntax;
 
@@ -137,10 +138,8 @@ fn expect(text: &str, want: &str) {
     let result = eval(&program, id, &row);
     assert_eq!(show(&result, &ty), want, "{text} (row)");
     // Three rows: all as given, one of nulls, as given again.
-    let columns: Vec<Column> = literals
-        .iter()
-        .map(|(ty, value)| column(ty, &[value.clone(), Value::Null, value.clone()]))
-        .collect();
+    let columns: Vec<Column> =
+        literals.iter().map(|(ty, value)| column(ty, &[value.clone(), Value::Null, value.clone()])).collect();
     let chunk = chunk_for(&program, &columns, 3);
     let got = vector_results(Arc::clone(&program), id, &chunk);
     let nulls = vec![Value::Null; row.len()];

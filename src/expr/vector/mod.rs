@@ -291,8 +291,8 @@ impl<'c> Morsel<'_, 'c> {
                 }
             }
         }
-        for i in 0..wanted.len() {
-            if wanted[i] && self.slots[i].is_none() {
+        for (i, wanted) in wanted.into_iter().enumerate() {
+            if wanted && self.slots[i].is_none() {
                 let vector = self.compute(NodeId(i as u32))?;
                 self.slots[i] = Some(vector);
             }

@@ -161,7 +161,8 @@ fn is_leap(year: i64) -> bool {
 /// The date of a day number, |days| < 2^47. Neri and Schneider, "Euclidean affine functions and their application to
 /// calendar algorithms" (2023).
 fn date(days: i64) -> Date {
-    let shifted = days + 719_468;
+    // A row that is null or an error may hold anything.
+    let shifted = days.wrapping_add(719_468);
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097) as u64);
     let n1 = 4 * day_of_era + 3;
     let (century, day_of_century) = (n1 / 146_097, n1 % 146_097 / 4);
@@ -214,15 +215,15 @@ pub(super) fn date_part(field: DateField) -> fn(i64) -> i64 {
 /// The function that gives the start of the period of a day number.
 pub(super) fn date_trunc(period: DatePeriod) -> fn(i64) -> i64 {
     match period {
-        DatePeriod::Year => |d| d - date(d).day_of_year + 1,
+        DatePeriod::Year => |d| d.wrapping_sub(date(d).day_of_year - 1),
         DatePeriod::Quarter => |d| {
             let date = date(d);
             let quarter = (date.month - 1) / 3;
             let before = [0, 90, 181, 273][quarter as usize] + i64::from(quarter > 0 && is_leap(date.year));
-            d - date.day_of_year + 1 + before
+            d.wrapping_sub(date.day_of_year - 1 - before)
         },
-        DatePeriod::Month => |d| d - date(d).day + 1,
-        DatePeriod::Week => |d| d - weekday(d),
+        DatePeriod::Month => |d| d.wrapping_sub(date(d).day - 1),
+        DatePeriod::Week => |d| d.wrapping_sub(weekday(d)),
     }
 }
 

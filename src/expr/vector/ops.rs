@@ -44,6 +44,9 @@ element!(i64, Int, Value::Int(v) => *v, take_ints);
 element!(i128, Wide, Value::Wide(v) => *v, take_wides);
 element!(f64, Float, Value::Float(v) => *v, take_floats);
 
+/// Whether a row fails: asked only when some row has.
+type Failed<'f, M> = dyn Fn(&M, usize) -> Result<bool> + 'f;
+
 fn wrong_class() -> Error {
     Error::internal("an operation on an argument of another class")
 }
@@ -53,10 +56,9 @@ impl<'c> Morsel<'_, 'c> {
     pub(super) fn compute(&mut self, id: NodeId) -> Result<Vector<'c>> {
         let program = Arc::clone(&self.program);
         let node = program.node(id);
-        if node.class == Class::Str || node.args.iter().any(|a| program.node(*a).class == Class::Str) {
-            if let Some(vector) = self.compute_strings(id, node)? {
-                return Ok(vector);
-            }
+        let strings = node.class == Class::Str || node.args.iter().any(|a| program.node(*a).class == Class::Str);
+        if strings && let Some(vector) = self.compute_strings(id, node)? {
+            return Ok(vector);
         }
         match &node.op {
             Op::Column(index) => self.column(*index, node.class),
@@ -239,7 +241,7 @@ impl<'c> Morsel<'_, 'c> {
         &mut self,
         node: &Node,
         data: VectorData<'c>,
-        failed: Option<&dyn Fn(&Self, usize) -> Result<bool>>,
+        failed: Option<&Failed<'_, Self>>,
     ) -> Result<Vector<'c>> {
         let valid = self.all_of(&node.args);
         let mut error = self.any_error(&node.args);

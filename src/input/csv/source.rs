@@ -35,7 +35,7 @@ impl CsvSource {
         Ok(Arc::new(Self::of(Map::open(path)?, options)?))
     }
 
-    pub(super) fn of(map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
+    pub(in crate::input) fn of(map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
         check_options(options)?;
         let bom = check_text(&map)?;
         let nulls = Nulls::new(&options.null_values);

@@ -1,4 +1,4 @@
-//! The choice of a device.
+//! The devices a caller can ask for.
 
 use std::str::FromStr;
 
@@ -15,10 +15,6 @@ pub enum Device {
     /// The adapter of this number in `tidemill devices`; without a number the first, hardware before software.
     Gpu(Option<usize>),
 }
-
-/// Settings of devices that tests and benchmarks need. The defaults are right for every job.
-#[derive(Debug, Clone, Default)]
-pub struct DeviceOptions {}
 
 impl FromStr for Device {
     type Err = Error;

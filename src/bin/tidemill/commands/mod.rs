@@ -1,0 +1,18 @@
+//! What the subcommands do.
+
+mod agg;
+mod devices;
+mod schema;
+
+use tidemill::Result;
+
+use crate::args::{Args, Command};
+
+/// Runs a command.
+pub fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Agg(args) => agg::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Devices(args) => devices::run(&args),
+    }
+}

@@ -1,0 +1,130 @@
+//! CSV and TSV by RFC 4180, but lines end in LF.
+
+use std::io::Write;
+use std::path::Path;
+
+use arrow_array::RecordBatch;
+
+use super::Writer;
+use super::cell::{OutColumn, cell, text};
+use super::sink::TextSink;
+use crate::Result;
+use crate::column::Type;
+
+pub(super) struct Delimited {
+    columns: Vec<OutColumn>,
+    delimiter: u8,
+    sink: TextSink,
+}
+
+impl Delimited {
+    pub fn start(columns: Vec<OutColumn>, delimiter: u8, sink: Box<dyn Write + Send>, name: &Path) -> Result<Self> {
+        let mut sink = TextSink::new(sink, name);
+        for (i, column) in columns.iter().enumerate() {
+            if i > 0 {
+                sink.text.push(delimiter.into());
+            }
+            write_text(&column.name, delimiter, &mut sink.text);
+        }
+        sink.text.push('\n');
+        Ok(Delimited { columns, delimiter, sink })
+    }
+}
+
+impl Writer for Delimited {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut list = String::new();
+        for row in 0..batch.num_rows() {
+            for (i, (column, array)) in self.columns.iter().zip(batch.columns()).enumerate() {
+                let out = &mut self.sink.text;
+                if i > 0 {
+                    out.push(self.delimiter.into());
+                }
+                match column.ty {
+                    Type::Str => {
+                        if let Some(text) = text(array, row) {
+                            write_text(text, self.delimiter, out);
+                        }
+                    }
+                    Type::List(_) => {
+                        list.clear();
+                        let value = cell(array, row);
+                        if !value.is_null() {
+                            value.write(&column.ty, &mut list);
+                            write_text(&list, self.delimiter, out);
+                        }
+                    }
+                    // Neither delimiters nor quotes nor line ends occur in these.
+                    _ => cell(array, row).write(&column.ty, out),
+                }
+            }
+            self.sink.text.push('\n');
+            self.sink.row_done()?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.sink.finish()
+    }
+}
+
+/// Texts that readers take for null if they stand without quotes.
+const NULLS: [&str; 7] = ["na", "n/a", "null", "nan", "none", "nil", "\\n"];
+
+/// A string as a field: quoted if it would be cut, trimmed or taken for something else without.
+fn write_text(text: &str, delimiter: u8, out: &mut String) {
+    let special = |b: u8| b == delimiter || matches!(b, b'"' | b'\n' | b'\r');
+    let quoted = text.is_empty()
+        || text.bytes().any(special)
+        || text.starts_with(|c: char| c.is_whitespace() || c == '\u{feff}')
+        || text.ends_with(char::is_whitespace)
+        || NULLS.iter().any(|n| n.eq_ignore_ascii_case(text));
+    if !quoted {
+        out.push_str(text);
+        return;
+    }
+    out.push('"');
+    for (i, part) in text.split('"').enumerate() {
+        if i > 0 {
+            out.push_str("\"\"");
+        }
+        out.push_str(part);
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_reader_could_mistake_is_quoted() {
+        let field = |text: &str, delimiter| {
+            let mut out = String::new();
+            write_text(text, delimiter, &mut out);
+            out
+        };
+        for (text, csv) in [
+            ("plain text", "plain text"),
+            ("", "\"\""),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("\"", "\"\"\"\""),
+            ("two\nlines", "\"two\nlines\""),
+            ("cr\r", "\"cr\r\""),
+            (" x", "\" x\""),
+            ("x\t", "\"x\t\""),
+            ("NA", "\"NA\""),
+            ("Null", "\"Null\""),
+            ("NAB", "NAB"),
+            ("\u{feff}x", "\"\u{feff}x\""),
+            ("a\tb", "a\tb"),
+            ("-1", "-1"),
+        ] {
+            assert_eq!(field(text, b','), csv);
+        }
+        assert_eq!(field("a\tb", b'\t'), "\"a\tb\"");
+        assert_eq!(field("a,b", b'\t'), "a,b");
+    }
+}
