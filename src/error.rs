@@ -95,7 +95,7 @@ pub enum Error {
         wider: crate::column::Type,
     },
     /// Arithmetic on a row has no result: overflow, division by zero, a bad cast.
-    #[error("{place}: {message} in `{expr}`{}", help_text(.help))]
+    #[error("{}{message} in `{expr}`{}", place_text(.place), help_text(.help))]
     Arithmetic {
         /// Where.
         place: Box<Place>,
@@ -195,6 +195,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// A place and a colon; nothing for a place nothing is known of, such as a group's.
+fn place_text(place: &Place) -> String {
+    if *place == Place::default() { String::new() } else { format!("{place}: ") }
 }
 
 fn help_text(help: &Option<String>) -> String {

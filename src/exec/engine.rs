@@ -1,7 +1,7 @@
 //! The engine: a job and an input in, batches and a ledger out.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
@@ -27,7 +27,11 @@ pub struct Engine {
     cancel: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observer>>,
     options: GpuOptions,
+    opened: Opened,
 }
+
+/// The GPU that was asked for, opened, and why it runs there: kept from one run to the next, kernels and all.
+type Opened = Arc<Mutex<Option<(Arc<dyn Backend>, String)>>>;
 
 /// What a run gave.
 #[derive(Debug, Clone)]
@@ -71,12 +75,14 @@ impl Engine {
             cancel: Arc::default(),
             observer: None,
             options: GpuOptions::default(),
+            opened: Opened::default(),
         }
     }
 
     /// Where stages run.
     pub fn device(mut self, device: Device) -> Self {
         self.device = device;
+        self.opened = Opened::default();
         self
     }
 
@@ -113,6 +119,7 @@ impl Engine {
     /// How a GPU runs: strategy, memory, and what tests inject. The defaults are right for every job.
     pub fn gpu_options(mut self, options: GpuOptions) -> Self {
         self.options = options;
+        self.opened = Opened::default();
         self
     }
 
@@ -233,7 +240,16 @@ impl Engine {
     }
 
     /// The backend for a plan, and why that one.
-    fn backend(&self, plan: &Plan) -> Result<(Box<dyn Backend>, String)> {
-        backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage)
+    fn backend(&self, plan: &Plan) -> Result<(Arc<dyn Backend>, String)> {
+        let choose = || {
+            let (backend, reason) = backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage)?;
+            Ok((Arc::from(backend), reason))
+        };
+        let Device::Gpu(_) = self.device else { return choose() };
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*opened {
+            Some(kept) => Ok(kept.clone()),
+            None => Ok(opened.insert(choose()?).clone()),
+        }
     }
 }

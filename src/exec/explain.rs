@@ -69,7 +69,7 @@ pub(super) fn explain(
     for term in &plan.order {
         let what = match term.by {
             SortBy::Output(output) => plan.outputs[output].name.clone(),
-            SortBy::Node(node) => plan.post.node(node).text.clone(),
+            SortBy::Node(node) => plan.post_text(node),
         };
         _ = writeln!(out, "order    {what}{}", if term.descending { " desc" } else { "" });
     }

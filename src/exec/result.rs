@@ -123,7 +123,7 @@ impl Table<'_> {
             Err(fault) => Error::Arithmetic {
                 place: Box::new(Place { column: None, ..Place::default() }),
                 message: format!("group {}: {}", key_text(&keys, at), fault.message),
-                expr: self.plan.post.node(fault.node).text.clone(),
+                expr: self.plan.post_text(fault.node),
                 help: Some("try(…) gives null instead".into()),
             },
             Ok(_) => Error::internal("a group failed and then did not"),
@@ -131,6 +131,9 @@ impl Table<'_> {
     }
 
     fn keep(&mut self, rows: &[u32]) {
+        if rows.len() == self.chunk.rows && rows.iter().zip(0..).all(|(row, same)| *row == same) {
+            return;
+        }
         let columns = self.chunk.columns.iter().map(|c| c.take(rows)).collect();
         self.chunk = Chunk { rows: rows.len(), columns, origin: Arc::clone(&self.chunk.origin) };
         for list in &mut self.lists {
@@ -139,20 +142,13 @@ impl Table<'_> {
         }
     }
 
-    /// Whether `rows` are the table's rows as they are.
-    fn is_whole(&self, rows: &[u32]) -> bool {
-        rows.len() == self.chunk.rows && rows.iter().zip(0..).all(|(row, i)| *row == i)
-    }
-
     fn having(&mut self) -> Result<()> {
         let Some(node) = self.plan.having else { return Ok(()) };
         let column = self.columns(&[node])?.remove(0);
         let ColumnData::Bool(truth) = &column.data else { return Err(Error::internal("having is no bool")) };
         let rows: Vec<u32> =
             (0..self.chunk.rows).filter(|&r| truth.value(r) && !column.is_null(r)).map(|r| r as u32).collect();
-        if rows.len() < self.chunk.rows {
-            self.keep(&rows);
-        }
+        self.keep(&rows);
         Ok(())
     }
 
@@ -164,17 +160,17 @@ impl Table<'_> {
     /// only for the rows that are left: an error in a row nobody asked for is none.
     fn emit(mut self) -> Result<Vec<RecordBatch>> {
         let plan = self.plan;
-        // A row of the result is a row of the table and, with an unnest, an item of each unnested list.
-        let (mut rows, mut step) = self.unnested_rows()?;
+        // From here on a row of the table is a row of the result: with an unnest, item `step` of its lists.
+        let (rows, mut step) = self.unnested_rows()?;
+        self.keep(&rows);
         if !plan.order.is_empty() {
-            let order = self.order(&rows, &step)?;
-            rows = order.iter().map(|&i| rows[i as usize]).collect();
-            step = order.iter().map(|&i| step[i as usize]).collect();
+            let order = self.order(&step)?;
+            step = order.iter().map(|&row| step[row as usize]).collect();
+            self.keep(&order);
         }
-        rows.truncate(plan.limit.map_or(usize::MAX, |l| usize::try_from(l).unwrap_or(usize::MAX)));
-        step.truncate(rows.len());
-        if !self.is_whole(&rows) {
-            self.keep(&rows);
+        if let Some(limit) = plan.limit.and_then(|l| u32::try_from(l).ok()).filter(|l| (*l as usize) < step.len()) {
+            step.truncate(limit as usize);
+            self.keep(&(0..limit).collect::<Vec<_>>());
         }
         let nodes: Vec<NodeId> = plan.outputs.iter().filter_map(Output::node).collect();
         let mut columns = self.columns(&nodes)?.into_iter();
@@ -182,7 +178,7 @@ impl Table<'_> {
         for output in &plan.outputs {
             outputs.push(match output.value {
                 OutputValue::Node(_) => columns.next(),
-                OutputValue::Unnest(call) => Some(self.items(call, None, &step)?),
+                OutputValue::Unnest(call) => Some(self.items(call, &step)?),
                 OutputValue::List(_) => None,
             });
         }
@@ -203,8 +199,8 @@ impl Table<'_> {
         Ok(batches)
     }
 
-    /// The order of the result rows, which are items `step` of the table's rows `rows`.
-    fn order(&mut self, rows: &[u32], step: &[u32]) -> Result<Vec<u32>> {
+    /// The rows in the order of the result.
+    fn order(&mut self, step: &[u32]) -> Result<Vec<u32>> {
         let plan = self.plan;
         let node = |by: &SortBy| match by {
             SortBy::Node(node) => Some(*node),
@@ -212,33 +208,27 @@ impl Table<'_> {
         };
         let nodes: Vec<NodeId> = plan.order.iter().filter_map(|term| node(&term.by)).collect();
         let mut columns = self.columns(&nodes)?.into_iter();
-        let whole = self.is_whole(rows);
         let mut terms = Vec::new();
         for term in &plan.order {
             let column = match (node(&term.by), term.by) {
-                (Some(_), _) if whole => columns.next(),
-                (Some(_), _) => columns.next().map(|c| c.take(rows)),
                 (None, SortBy::Output(output)) => match plan.outputs[output].value {
-                    OutputValue::Unnest(call) => Some(self.items(call, Some(rows), step)?),
+                    OutputValue::Unnest(call) => Some(self.items(call, step)?),
                     _ => None,
                 },
-                (None, SortBy::Node(_)) => None,
+                _ => columns.next(),
             };
             let column = column.ok_or_else(|| Error::internal("an order term has no column"))?;
             terms.push(Term::column(&column, term.descending, term.nulls_first));
         }
-        Ok(sort(rows.len(), &terms))
+        Ok(sort(self.chunk.rows, &terms))
     }
 
-    /// Item `step[i]` of the list of row `rows[i]` (of row `i` without them). Lists of different lengths side by side:
-    /// the shorter one is filled with nulls.
-    fn items(&self, call: usize, rows: Option<&[u32]>, step: &[u32]) -> Result<Column> {
+    /// Item `step` of every row's list. Lists of different lengths side by side: the shorter one is filled with nulls.
+    fn items(&self, call: usize, step: &[u32]) -> Result<Column> {
         let list = self.list(call)?;
-        let item = |(i, &k): (usize, &u32)| {
-            let row = rows.map_or(i, |rows| rows[i] as usize);
-            (list.starts[row] + k < list.ends[row]).then(|| list.starts[row] + k)
-        };
-        Ok(take_or_null(&list.items, &step.iter().enumerate().map(item).collect::<Vec<_>>()))
+        let bounds = list.starts.iter().zip(&list.ends).zip(step);
+        let items: Vec<Option<u32>> = bounds.map(|((start, end), k)| (start + k < *end).then_some(start + k)).collect();
+        Ok(take_or_null(&list.items, &items))
     }
 
     /// The table's row of every result row, and the index of the unnested item there.

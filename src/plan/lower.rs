@@ -5,107 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Job, Key, Named, Order, Stage};
+use super::made::{call_column, key_column};
+use super::{Call, Job, Key, Named, Order, Output, OutputValue, Plan, PostInput, SortBy, SortTerm, Stage};
 use crate::agg::{Function, Shape, StateSpec};
 use crate::column::{Class, Field, Schema, Type, Value};
 use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp, is_function};
 use crate::{Error, Result};
-
-/// A job made ready for a schema.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// What runs on a device.
-    pub stage: Arc<Stage>,
-    /// The aggregate calls, each made from some of the stage's states.
-    pub calls: Vec<Call>,
-    /// Expressions over the keys (first columns) and the scalar calls (the rest, in order).
-    pub post: Arc<Program>,
-    /// For each column of `post`: a key or a call.
-    pub post_inputs: Vec<PostInput>,
-    /// The result's columns.
-    pub outputs: Vec<Output>,
-    /// Groups where this node of `post` is not true are dropped.
-    pub having: Option<NodeId>,
-    /// The order of the result; empty is key order.
-    pub order: Vec<SortTerm>,
-    /// The most rows.
-    pub limit: Option<u64>,
-    /// Whether groups may come in any order.
-    pub unordered: bool,
-}
-
-/// One aggregate call.
-#[derive(Debug, Clone)]
-pub struct Call {
-    /// Its text.
-    pub text: String,
-    /// The function.
-    pub function: Function,
-    /// The types of its arguments.
-    pub args: Vec<Type>,
-    /// The type of its result.
-    pub ty: Type,
-    /// Which of the stage's states it is made from, in the order of [`Function::states`].
-    pub states: Vec<usize>,
-}
-
-/// Where a column of the post program comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PostInput {
-    /// A key of the stage.
-    Key(usize),
-    /// A scalar call.
-    Call(usize),
-}
-
-/// A column of the result.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub ty: Type,
-    /// What it holds.
-    pub value: OutputValue,
-}
-
-impl Output {
-    /// The node it holds, if it is no list.
-    pub fn node(&self) -> Option<NodeId> {
-        if let OutputValue::Node(node) = self.value { Some(node) } else { None }
-    }
-}
-
-/// What a column of the result holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputValue {
-    /// A node of the post program.
-    Node(NodeId),
-    /// The lists of a call.
-    List(usize),
-    /// The lists of a call, one row an item.
-    Unnest(usize),
-}
-
-/// A term of the result's order.
-#[derive(Debug, Clone)]
-pub struct SortTerm {
-    /// What to sort by.
-    pub by: SortBy,
-    /// Largest first.
-    pub descending: bool,
-    /// Nulls before everything.
-    pub nulls_first: bool,
-}
-
-/// What a term sorts by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortBy {
-    /// An output column.
-    Output(usize),
-    /// A node of the post program.
-    Node(NodeId),
-}
 
 /// The columns of `schema` a job uses are found, its expressions typed, and its aggregates taken apart.
 ///
@@ -439,15 +344,6 @@ fn sort_term(term: &Order, expr: Option<Expr>, post: &mut Binder<'_>, outputs: &
         (None, None) => return Err(Error::internal("an order term is neither a column nor an expression")),
     };
     Ok(SortTerm { by, descending: term.descending, nulls_first: term.nulls_first })
-}
-
-/// Names no user can type: the columns of the post program.
-fn key_column(key: usize) -> String {
-    format!("\u{1}key {key}")
-}
-
-fn call_column(call: usize) -> String {
-    format!("\u{1}call {call}")
 }
 
 fn index_of<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {

@@ -3,8 +3,10 @@
 pub mod aggregate;
 mod job;
 mod lower;
+mod made;
 mod stage;
 
 pub use job::{Job, Named, Order};
-pub use lower::{Call, Output, OutputValue, Plan, PostInput, SortBy, SortTerm, lower};
+pub use lower::lower;
+pub use made::{Call, Output, OutputValue, Plan, PostInput, SortBy, SortTerm};
 pub use stage::{Key, Stage, dictionaries};

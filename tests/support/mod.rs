@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
-use tidemill::backend::gpu;
+use script::{Outcome, Script};
+use tidemill::backend::gpu::{self, GpuOptions, Strategy};
 use tidemill::backend::oracle::{self, Answer, Refusal, Table};
 use tidemill::column::{Column, Type, Value};
 use tidemill::{Device, Engine, Error, Input, Job, RunReport};
@@ -21,15 +22,38 @@ pub struct Target {
     pub name: String,
     /// The engine.
     pub engine: Engine,
+    /// The adapter it must have run on, to the end.
+    pub gpu: Option<String>,
 }
 
-/// What is known to differ: part of a target's name, part of a case's name, why. Reported when it is used; a deviation
-/// that no case needs any more is an error of [`finish`].
+impl Target {
+    /// Runs a job and compares; a run that left the GPU is a difference too.
+    pub fn difference(&self, engine: &Engine, job: &Job, input: &Input, expected: &Expected) -> Option<String> {
+        let got = engine.run(job, input);
+        difference(expected, &got).or_else(|| match (&self.gpu, &got) {
+            (Some(name), Ok(report)) if !report.ledger.device.contains(name) || !report.ledger.notes.is_empty() => {
+                Some(format!("it ran on {}: {:?}", report.ledger.device, report.ledger.notes))
+            }
+            _ => None,
+        })
+    }
+
+    /// Of [`SPLITS`], those for a case: a GPU takes one, since software adapters are slow.
+    fn splits(&self, case: &str) -> Vec<&'static [usize]> {
+        match self.gpu {
+            None => SPLITS.to_vec(),
+            Some(_) => vec![SPLITS[case.bytes().map(usize::from).sum::<usize>() % SPLITS.len()]],
+        }
+    }
+}
+
+/// What is known to differ: part of a target's name, part of a case's name, why. Reported when it is used.
 pub const DEVIATIONS: &[(&str, &str, &str)] = &[];
 
 /// The CPU with these many threads.
 pub fn cpu(threads: usize) -> Target {
-    Target { name: format!("cpu, {threads} threads"), engine: Engine::new().device(Device::Cpu).threads(threads) }
+    let engine = Engine::new().device(Device::Cpu).threads(threads);
+    Target { name: format!("cpu, {threads} threads"), engine, gpu: None }
 }
 
 /// Every target there is: the CPU with one thread and with three, and every GPU adapter.
@@ -53,11 +77,20 @@ pub fn gpus() -> Vec<Target> {
     }
     let found = gpu::adapters_from_env();
     assert!(!found.is_empty(), "{} (or set TIDEMILL_NO_GPU=1)", gpu::no_adapter());
-    let target = |adapter: gpu::Adapter| Target {
-        name: format!("gpu:{} {}", adapter.info.index, adapter.info.name),
-        engine: Engine::new().device(Device::Gpu(Some(adapter.info.index))).threads(2),
-    };
-    found.into_iter().map(target).collect()
+    let mut targets = Vec::new();
+    for adapter in found {
+        // The second with small batches, so that batches are merged too.
+        for (how, strategy, rows) in [("sort", Strategy::Sort, None), ("direct", Strategy::Direct, Some(61))] {
+            let options = GpuOptions { strategy, rows, ..GpuOptions::default() };
+            let device = Device::Gpu(Some(adapter.info.index));
+            targets.push(Target {
+                name: format!("gpu:{} {}, {how}", adapter.info.index, adapter.info.name),
+                engine: Engine::new().device(device).threads(2).gpu_options(options),
+                gpu: Some(adapter.info.name.clone()),
+            });
+        }
+    }
+    targets
 }
 
 /// Writes past the test harness, which swallows what a passing test prints.
@@ -119,20 +152,18 @@ pub const SPLITS: [&[usize]; 3] = [&[usize::MAX], &[1, 2, 3, 7], &[1000, 1, 64]]
 pub fn check(case: &str, job: &Job, table: &Table, targets: &[Target]) -> Vec<String> {
     let expected = oracle::run(job, table, false);
     let mut wrong = Vec::new();
-    for (target, splits) in targets.iter().flat_map(|t| SPLITS.iter().map(move |s| (t, *s))) {
-        if deviates(&target.name, case) {
-            continue;
-        }
-        let input = input(table, splits);
-        let got = target.engine.run(job, &input);
-        if let Some(text) = difference(&expected, &got) {
-            wrong.push(format!("{case} on {} split {splits:?}: {text}", target.name));
-        }
-        if let Err(Refusal::Row(_)) = expected {
-            let tolerant = oracle::run(job, table, true);
-            let got = target.engine.clone().max_rejects(u64::MAX).run(job, &input);
-            if let Some(text) = difference(&tolerant, &got) {
-                wrong.push(format!("{case} (tolerant) on {} split {splits:?}: {text}", target.name));
+    for target in targets.iter().filter(|t| !deviates(&t.name, case)) {
+        for splits in target.splits(case) {
+            let input = input(table, splits);
+            if let Some(text) = target.difference(&target.engine, job, &input, &expected) {
+                wrong.push(format!("{case} on {} split {splits:?}: {text}", target.name));
+            }
+            if let Err(Refusal::Row(_)) = expected {
+                let tolerant = oracle::run(job, table, true);
+                let engine = target.engine.clone().max_rejects(u64::MAX);
+                if let Some(text) = target.difference(&engine, job, &input, &tolerant) {
+                    wrong.push(format!("{case} (tolerant) on {} split {splits:?}: {text}", target.name));
+                }
             }
         }
     }
@@ -145,6 +176,42 @@ fn deviates(target: &str, case: &str) -> bool {
         say(&format!("SKIPPED {case} on {target}: {why}"));
     }
     found.is_some()
+}
+
+/// Runs every case of a script on every target, the oracle first.
+pub fn run_script(file: &str, text: &str) {
+    let script = Script::read(text);
+    assert!(!script.cases.is_empty(), "{file} has no cases");
+    let mut wrong = Vec::new();
+    for case in &script.cases {
+        let name = format!("{file}: {}", case.name);
+        let table = script.table(&case.table);
+        // What is written down is first the oracle's to give.
+        match (&case.outcome, oracle::run(&case.job, table, false)) {
+            (Outcome::Rows(expected), Ok(answer)) => {
+                let (expected, got) = (render::table(expected), render::table(&answer.table));
+                if expected != got {
+                    wrong.push(format!("{name} on the oracle: expected\n{expected}got\n{got}"));
+                }
+            }
+            (Outcome::Rows(_), Err(refusal)) => wrong.push(format!("{name} on the oracle: {refusal:?}")),
+            (Outcome::Error(_), Ok(answer)) => {
+                wrong.push(format!("{name} on the oracle: no error, but\n{}", render::table(&answer.table)));
+            }
+            (Outcome::Error(text), expected) => {
+                for target in targets() {
+                    let got = target.engine.run(&case.job, &input(table, &[3]));
+                    let message = got.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                    if difference(&expected, &got).is_some() || !message.contains(text.as_str()) {
+                        wrong.push(format!("{name} on {}: the error is: {message}", target.name));
+                    }
+                }
+            }
+            (Outcome::Oracle, _) => {}
+        }
+        wrong.extend(check(&name, &case.job, table, targets()));
+    }
+    finish(wrong);
 }
 
 /// Fails with all differences, if there are any.
