@@ -277,7 +277,7 @@ impl Taken<'_> {
             let (ty, value) = match pending {
                 Pending::Scalar(expr) => {
                     let node = post.bind(&expr)?;
-                    post.define(&named.title(), node);
+                    post.define(named.title(), node);
                     (post.node(node).ty.clone(), OutputValue::Node(node))
                 }
                 Pending::List(call) => (calls[call].ty.clone(), OutputValue::List(call)),

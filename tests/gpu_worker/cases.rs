@@ -82,6 +82,18 @@ fn bags_of_every_class() {
         }
         states.extend(["distinct; f", "bottom; f", "top; s", "count; f", "max; s"].map(String::from));
         let states: Vec<&str> = states.iter().map(String::as_str).collect();
+        // Nothing but bags: groups whose values are all null are groups all the same.
+        let nulls = Fill { nulls: 2, ..NULLS };
+        for keys in [&["id"][..], &["s"], &[]] {
+            let stage = stage(&columns(), Some("k < 5"), keys, &["all; f", "distinct; s"]);
+            check(
+                adapter,
+                &format!("{place}, by {keys:?}"),
+                &[options(Strategy::Auto, None)],
+                &stage,
+                &table(9, &[900], nulls),
+            );
+        }
         for keys in [&["k"][..], &[], &["s", "b"]] {
             let stage = stage(&columns(), None, keys, &states);
             let ways = [options(Strategy::Auto, None), options(Strategy::Sort, Some(700))];

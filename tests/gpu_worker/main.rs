@@ -7,4 +7,5 @@ mod cases;
 mod data;
 mod faults;
 mod oracle;
+mod rates;
 mod rig;

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use super::engine::{Engine, Outcome, Pending};
 use super::groups::{Arranged, Heads, Laid, Reduced, arrange, heads, plan_reductions};
-use super::layout::{Layout, MapParams};
+use super::layout::{Fill, Layout, MapParams};
 use super::notes::{BatchNote, Clock};
 use super::pool::Kept;
 use super::record::{Download, Recording, Traffic, View};
@@ -222,20 +222,23 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
     narrow(deck, &mut note, layout, &mut survey, |rec| shelf.import(rec), stride, selected)?;
     let packing = survey.packing(None);
     let chosen = strategy.choose(packing.bits);
+    // Bags alone need no groups of their own: their entries name every key, null values among them.
+    let grouped =
+        layout.bags.is_empty() || layout.fills.iter().any(|fill| !matches!(fill, Fill::Bag(_) | Fill::Nothing));
     note.chosen(chosen, packing.bits, survey.ranges.iter().zip(&layout.ranged).map(|(range, of)| (*range, of.kind)));
 
     // Groups by sort, and every bag.
     let bag_packings: Vec<Packing> = (0..survey.bags.len()).map(|bag| survey.packing(Some(bag))).collect();
     let mut by_key = None;
     let mut bags: Vec<Arranged> = Vec::new();
-    if chosen == Chosen::Sort || !bag_packings.is_empty() {
+    if grouped && chosen == Chosen::Sort || !bag_packings.is_empty() {
         let mut rec = Recording::new();
         let (planes, rows) = shelf.import(&mut rec);
         let mut kept_so_far = 0;
         let mut arrange_by = |rec: &mut Recording, packing: &Packing, reduced: bool| {
             arrange(rec, &shape, packing, planes, rows, selected, reduced, &mut kept_so_far)
         };
-        let key_order = (chosen == Chosen::Sort).then(|| arrange_by(&mut rec, &packing, true));
+        let key_order = (grouped && chosen == Chosen::Sort).then(|| arrange_by(&mut rec, &packing, true));
         let bag_orders: Vec<_> = bag_packings.iter().map(|packing| arrange_by(&mut rec, packing, false)).collect();
         let mut outcome = deck.run(rec, &mut note)?;
         by_key = key_order.map(|order| order.read(&mut outcome)).transpose()?;
@@ -249,6 +252,7 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
     note.reductions = reductions.len() as u64;
     let values = |planned: &super::groups::Pass| planned.values(stride);
     match (chosen, &by_key) {
+        _ if !grouped => {}
         (Chosen::Sort, Some(order)) => {
             let (heads, starts) = heads(&mut rec, &shape, order);
             laid.starts = Some(starts);
@@ -308,7 +312,7 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
         laid.bags.push(Heads { packing, heads, starts, groups: order.groups });
     }
     laid.packing = packing;
-    laid.chosen = chosen;
+    laid.chosen = if grouped { chosen } else { Chosen::One };
     laid.reductions = reductions;
     laid.survey = survey;
     laid.stride = stride;

@@ -3,9 +3,11 @@
 //! All use of `wgpu` is in this folder. Read in this order: `adapter` (what is there), `device` (one opened adapter and
 //! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
 //! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
-//! scans, sorts and reductions); then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
-//! reductions), `upload`, `batch`, `survey`, `groups` and `unpack` (one batch's way over the device), `import` (its groups into states),
-//! `worker` (chunks, faults), `backend`. May import what stands before `backend`, and `plan`'s stage.
+//! scans, sorts and reductions). Then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
+//! reductions), `batch` (one batch's way over the device, with `upload`, `survey`, `groups` and `unpack`), `import` (its
+//! groups into states), `worker` (chunks, failures), `backend`, `explain` and `notes`.
+//!
+//! May import what stands before `backend`; of `plan` the stage alone.
 
 mod adapter;
 mod backend;

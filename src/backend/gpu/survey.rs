@@ -162,7 +162,6 @@ fn is_crossing(of: &Words, key: &KeyShape) -> bool {
 }
 
 /// Looks again at the integer keys that seem to differ in everything, and keeps only the bits that hold them.
-#[expect(clippy::too_many_arguments, reason = "each is one independent fact about the data")]
 pub(super) fn narrow(
     deck: &mut Deck,
     note: &mut BatchNote,
@@ -207,6 +206,10 @@ pub(super) fn narrow(
             continue;
         }
         let narrow = Narrow::of(min, max);
+        // Integers that need their highest bit, which the order has flipped, stay as they are.
+        if narrow.bits >= bits {
+            continue;
+        }
         for (word, at) in key.words.iter_mut().rev().zip(0..of.planes.words) {
             word.varying &= narrow.mask(at);
         }

@@ -31,24 +31,30 @@ pub enum Command {
 
 const AGG_HELP: &str = "\
 Files and aggregates:
-  '-' and whatever exists under its name is a file; any other argument that is an expression with a call in it,
-  such as 'sum(x)' or 'max(v1) - min(v2) as spread', is an aggregate. An argument that is neither is an error.
-  An aggregate that begins with a minus goes behind '--'. Several files are one input; columns match by name.
+  '-' (standard input), and whatever exists under its name, is a file. Any
+  other argument that is an expression with a call in it, such as 'sum(x)' or
+  'max(v1) - min(v2) as spread', is an aggregate. An argument that is neither
+  is an error. An aggregate that begins with a minus goes behind '--'.
+  Several files are one input; their columns match by name. CSV, TSV, Parquet
+  and Arrow IPC files are known by their content; .bin and .raw files are
+  packed records and need --schema.
 
 Aggregates:
-  count() count(x) sum mean/avg min max var_samp var_pop stddev_samp stddev_pop covar_samp(x, y) covar_pop(x, y)
-  corr(x, y) bool_and bool_or any_value median quantile(x, p) count_distinct top_k(x, k) bottom_k(x, k)
-  unnest(top_k(x, k)); expressions inside them and over them.
+  count() count(x) sum mean avg min max median quantile(x, p) count_distinct
+  var_samp var_pop stddev_samp stddev_pop covar_samp(x, y) covar_pop(x, y)
+  corr(x, y) bool_and bool_or any_value top_k(x, k) bottom_k(x, k)
+  unnest(top_k(x, k)); with expressions inside them and over them.
 
-Null, order, text:
-  NA, N/A, NULL, null and the empty field are null. Groups come in key order, null last. Floats print as the shortest
-  text that reads back to the same bits.
+Null and order:
+  NA, N/A, NULL, null and the empty field are null. Groups come in key order,
+  null last. Floats print as the shortest text that reads back to the same
+  bits.
 
 Examples:
-  tidemill agg flights.csv --by carrier 'count()' 'mean(dep_delay)' 'max(distance)'
-  tidemill agg trips/*.parquet --where 'fare > 0' --by 'year(ts) as y, vendor' 'sum(fare + tip) as revenue' \\
-      --having 'revenue > 1000' --order-by 'revenue desc' --limit 10 --format markdown
-  zcat log.csv.gz | tidemill agg - --by status 'count()' --output status.parquet";
+  tidemill agg flights.csv --by carrier 'count()' 'mean(dep_delay)'
+  tidemill agg trips/*.parquet --where 'fare > 0' --by 'year(ts) as y' \\
+      'sum(fare + tip) as revenue' --order-by 'revenue desc' --limit 10
+  zcat log.csv.gz | tidemill agg - --by status 'count()' -o status.parquet";
 
 /// `tidemill agg`.
 #[derive(Debug, ClapArgs)]

@@ -51,7 +51,16 @@ impl From<Exit> for ExitCode {
 
 /// Writes a line to stderr; a closed stderr is nobody's problem.
 pub fn say(line: &str) {
-    _ = writeln!(std::io::stderr().lock(), "{}", line.trim_end());
+    _ = writeln!(std::io::stderr().lock(), "{}", harmless(line.trim_end()));
+}
+
+/// A message may quote a file, and a file may hold what would reprogram a terminal.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 /// Says what went wrong, if anything did.
@@ -103,6 +112,11 @@ mod tests {
         ] {
             assert_eq!(Exit::of(&error) as u8, code, "{error}");
         }
+    }
+
+    #[test]
+    fn a_quoted_file_cannot_talk_to_the_terminal() {
+        assert_eq!(harmless("found '\u{1b}[2Jé'\n  a\tb\r"), "found '\\u{1b}[2Jé'\n  a\tb\\r");
     }
 
     #[test]

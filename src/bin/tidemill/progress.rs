@@ -42,12 +42,13 @@ impl Watch {
 
 impl Observer for Watch {
     fn progress(&self, progress: Progress) {
-        if !self.draws || self.started.elapsed() < PATIENCE {
+        let elapsed = self.started.elapsed();
+        if !self.draws || elapsed < PATIENCE {
             return;
         }
         let bar = self.bar.get_or_init(|| draw(progress.total_bytes));
+        bar.set_message(message(progress, elapsed));
         bar.set_position(progress.bytes);
-        bar.set_message(format!("{} rows", grouped(progress.rows)));
     }
 
     fn failed(&self, rejects: &[Reject]) {
@@ -58,21 +59,27 @@ impl Observer for Watch {
 }
 
 fn draw(total: Option<u64>) -> ProgressBar {
-    let (bar, template) = match total {
-        Some(total) => (
-            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()),
-            "{bar:30} {percent:>3}%  {bytes} of {total_bytes}  {bytes_per_sec}  {msg}  {eta} left",
-        ),
-        None => (
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
-            "{spinner} {bytes}  {bytes_per_sec}  {msg}",
-        ),
-    };
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let template =
+        if total.is_some() { "{wide_bar} {percent:>3}% of {total_bytes}  {msg}" } else { "{spinner} {bytes}  {msg}" };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         // A bar of another look is a bar.
         Err(_) => bar,
     }
+}
+
+/// Rows, rate, and what is left to do.
+fn message(progress: Progress, elapsed: Duration) -> String {
+    let rate = progress.bytes as f64 / elapsed.as_secs_f64();
+    let left = match progress.total_bytes {
+        Some(total) if total > progress.bytes => {
+            format!(", {:.0} s left", (total - progress.bytes) as f64 / rate.max(1.0))
+        }
+        Some(_) => ", finishing".into(),
+        None => String::new(),
+    };
+    format!("{} rows, {:.0} MB/s{left}", grouped(progress.rows), rate / 1e6)
 }
 
 /// Digits in groups of three.
@@ -85,7 +92,16 @@ pub fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::grouped;
+    use super::*;
+
+    #[test]
+    fn the_message_says_how_far_and_how_long() {
+        let progress = |bytes, total_bytes| Progress { bytes, total_bytes, rows: 7_000_001 };
+        let second = Duration::from_secs(1);
+        assert_eq!(message(progress(50_000_000, Some(150_000_000)), second), "7,000,001 rows, 50 MB/s, 2 s left");
+        assert_eq!(message(progress(50_000_000, Some(50_000_000)), second), "7,000,001 rows, 50 MB/s, finishing");
+        assert_eq!(message(progress(50_000_000, None), second), "7,000,001 rows, 50 MB/s");
+    }
 
     #[test]
     fn digits_stand_in_threes() {

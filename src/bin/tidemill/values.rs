@@ -24,7 +24,7 @@ pub fn size(text: &str) -> Result<usize> {
     let bytes = match number.parse::<u64>() {
         Ok(whole) => whole.checked_mul(factor),
         // Halves of a unit are worth having; a float that large is not exact, nor need it be.
-        Err(_) => number.parse::<f64>().ok().map(|n| (n * factor as f64) as u64),
+        Err(_) => number.parse().ok().map(|n: f64| n * factor as f64).filter(|&n| n < 1e18).map(|n| n as u64),
     };
     bytes.filter(|&b| b > 0).and_then(|b| usize::try_from(b).ok()).ok_or_else(wrong)
 }

@@ -38,7 +38,8 @@ pub fn run(args: &Agg) -> Result<()> {
             return Err(error);
         }
     };
-    sink.write(&report, &interrupt)?;
+    interrupt.check()?;
+    // First what was set aside: a result must not appear without it.
     if let Some(rejects) = rejects {
         let path = rejects.path().to_owned();
         rejects.write(&report.rejects)?;
@@ -46,6 +47,7 @@ pub fn run(args: &Agg) -> Result<()> {
             say(&format!("tidemill: note: {} rows rejected, see {}", report.rejects.len(), path.display()));
         }
     }
+    sink.write(&report, &interrupt)?;
     tell(&report, args.stats, &args.device);
     Ok(())
 }
