@@ -1,6 +1,7 @@
 //! Random jobs over random tables: the oracle, the CPU and every GPU adapter give the same bytes, or the same error.
 //!
-//! `TIDEMILL_RANDOM_CASES=N` runs N cases (64 by default), `TIDEMILL_RANDOM_SEED=S` others than the usual ones.
+//! `TIDEMILL_RANDOM_CASES=N` runs N cases, each on every target (by default 64, the GPU
+//! adapters every eighth), `TIDEMILL_RANDOM_SEED=S` others than the usual ones.
 
 mod support;
 
@@ -405,12 +406,17 @@ struct Case {
     shown: Shown,
     splits: Vec<usize>,
     chunk: usize,
+    /// Whether the GPU adapters run it too.
+    gpu: bool,
 }
 
 impl Case {
     fn fails(&self) -> Option<String> {
         let (table, job) = &*self.shown.0;
-        targets().iter().find_map(|target| agree(job, table, &self.splits, self.chunk, target))
+        targets()
+            .iter()
+            .filter(|t| self.gpu || t.gpu.is_none())
+            .find_map(|target| agree(job, table, &self.splits, self.chunk, target))
     }
 
     fn with(&self, table: Table, job: Job) -> Case {
@@ -504,7 +510,8 @@ fn number_from_env(name: &str) -> Option<u64> {
 
 #[test]
 fn random_jobs_agree() {
-    let cases = number_from_env("TIDEMILL_RANDOM_CASES").unwrap_or(64);
+    let asked = number_from_env("TIDEMILL_RANDOM_CASES");
+    let cases = asked.unwrap_or(64);
     // Shrinking is done below: it knows what a job is made of.
     let config = Config { max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     let mut seed = [7u8; 32];
@@ -515,10 +522,13 @@ fn random_jobs_agree() {
         shown: Shown(Arc::new((table, job))),
         splits,
         chunk,
+        gpu: true,
     });
     let (mut ok, mut failed, mut refused) = (0u64, 0u64, 0u64);
     for number in 0..cases {
         let mut case = strategy.new_tree(&mut runner).unwrap().current();
+        // Software adapters are slow: unless more is asked for, they take some.
+        case.gpu = asked.is_some() || number % 8 == 0;
         let (table, job) = &*case.shown.0;
         match oracle::run(job, table, false) {
             Ok(_) => ok += 1,

@@ -4,7 +4,7 @@ use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
 
 use super::exact::{self, Dyadic, Exact};
 use super::{Function, Moment, State};
-use crate::column::{Column, ColumnData, Dictionary, Type, Value};
+use crate::column::{Column, ColumnData, Type, Value};
 use crate::{Error, Result};
 
 /// A finished aggregate: one value a group, or one list a group.
@@ -256,7 +256,7 @@ pub fn key_column(key: &super::super::column::KeyColumn, ty: &Type, groups: &[u3
     let valid = |group: &u32| key.is_valid(*group as usize);
     let data = match (key.class, ty) {
         (Class::Str, _) => {
-            let dict = key.dict.clone().unwrap_or_else(Dictionary::new);
+            let dict = key.dict.clone().unwrap_or_default();
             ColumnData::Str { codes: groups.iter().map(|g| word(g) as u32).collect(), dict }
         }
         (Class::Int, Type::Int64 | Type::Timestamp(_)) => {

@@ -9,7 +9,7 @@ use super::made::{call_column, key_column};
 use super::{Call, Job, Key, Named, Order, Output, OutputValue, Plan, PostInput, SortBy, SortTerm, Stage};
 use crate::agg::{Function, Shape, StateSpec};
 use crate::column::{Class, Field, Schema, Type, Value};
-use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, Program, UnaryOp, is_function};
+use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, UnaryOp, is_function};
 use crate::{Error, Result};
 
 /// The columns of `schema` a job uses are found, its expressions typed, and its aggregates taken apart.
