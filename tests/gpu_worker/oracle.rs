@@ -87,7 +87,7 @@ fn finish(state: &StateSpec, rows: &[Vec<Value>]) -> String {
         }
         StateKind::Bag(class, keep) => {
             let mut sorted: Vec<Value> = valid().map(bagged).collect();
-            sorted.sort_by_key(|v| order(v));
+            sorted.sort_by_key(order);
             // Of strings nothing is forgotten before their order is known.
             let n = sorted.len();
             match keep {

@@ -1,4 +1,4 @@
-//! One batch of rows on its way over the device, in up to four submissions:
+//! One batch of rows on its way over the device, in a few submissions:
 //!
 //! ```text
 //! start    upload → map → rows that pass                      (survey too, if all rows must)
@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::engine::{Engine, Outcome, Pending};
-use super::groups::{Arranged, Heads, Laid, Reduced, arrange, heads, plan_reductions};
+use super::groups::{Arranged, Heads, Laid, Reduced, arrange, heads};
 use super::layout::{Fill, Layout, MapParams};
 use super::notes::{BatchNote, Clock};
+use super::passes::{Grouping, PASSES, Pass, plan_reductions};
 use super::pool::Kept;
 use super::record::{Download, Recording, Traffic, View};
-use super::stages::{compact, direct, gather, pack_keys, reduce};
+use super::stages::{compact, gather};
 use super::strategy::{Chosen, Strategy};
 use super::survey::{SurveyDownloads, narrow, survey_of};
 use super::upload;
@@ -28,7 +29,6 @@ use crate::column::{Chunk, Dictionary};
 use crate::expr::{Evaluated, NodeId};
 use crate::kernel::Shape;
 use crate::kernel::pack_keys::Packing;
-use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
 use crate::plan::Stage;
 use crate::{Error, Result};
 
@@ -95,10 +95,10 @@ pub(super) struct Started {
     note: BatchNote,
 }
 
-/// A batch whose last submission is on its way.
+/// A batch whose last submissions are on their way.
 pub(super) struct Flying {
     pub layout: Arc<Layout>,
-    pending: Option<Pending>,
+    pending: Vec<Pending>,
     laid: Laid,
     note: BatchNote,
 }
@@ -206,18 +206,18 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
             });
             let survey = (selected > 0).then(|| survey_of(&mut rec, &shape, layout, planes, rows, stride, selected));
             if survey.is_none() && failed_rows.is_none() {
-                return Ok(Flying { layout: batch.layout, pending: None, laid, note });
+                return Ok(Flying { layout: batch.layout, pending: Vec::new(), laid, note });
             }
             let mut outcome = deck.run(rec, &mut note)?;
             laid.failed_rows = failed_rows.map(|rows| outcome.take_words(rows)).unwrap_or_default();
             match survey {
                 Some(survey) => survey.read(layout, &mut outcome, stride),
-                None => return Ok(Flying { layout: batch.layout, pending: None, laid, note }),
+                None => return Ok(Flying { layout: batch.layout, pending: Vec::new(), laid, note }),
             }
         }
     };
     if selected == 0 {
-        return Ok(Flying { layout: batch.layout, pending: None, laid, note });
+        return Ok(Flying { layout: batch.layout, pending: Vec::new(), laid, note });
     }
     narrow(deck, &mut note, layout, &mut survey, |rec| shelf.import(rec), stride, selected)?;
     let packing = survey.packing(None);
@@ -245,107 +245,74 @@ pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> 
         bags = bag_orders.into_iter().map(|order| order.read(&mut outcome)).collect::<Result<_>>()?;
     }
 
-    // The last submission.
-    let mut rec = Recording::new();
-    let (planes, rows) = shelf.import(&mut rec);
-    let reductions = plan_reductions(layout, &survey.ranges);
-    note.reductions = reductions.len() as u64;
-    let values = |planned: &super::groups::Pass| planned.values(stride);
-    match (chosen, &by_key) {
-        _ if !grouped => {}
-        (Chosen::Sort, Some(order)) => {
-            let (heads, starts) = heads(&mut rec, &shape, order);
-            laid.starts = Some(starts);
-            laid.heads = heads;
-            laid.groups = order.groups;
-            let ids = order.import_ids(&mut rec)?;
-            let row_order = order.import_rows(&mut rec).or(rows);
-            for pass in &reductions {
-                let (values, most) = (values(pass), order.groups);
-                let states = reduce(
-                    &mut rec,
-                    &shape,
-                    &pass.reduction,
-                    planes,
-                    values,
-                    pass.base,
-                    row_order,
-                    ids,
-                    selected,
-                    most,
-                );
-                laid.states.push(rec.download(states.words(0, u64::from(most) * u64::from(pass.reduction.words()))));
-            }
-        }
-        (Chosen::Direct, _) => {
-            let packed = pack_keys(&mut rec, &shape, &packing, planes, rows, selected);
-            let codes = packed.keys.words(0, selected.into());
-            let keys = 1 << packing.bits;
-            let count = Reduction::of(Op::Count, Kind::Word);
-            let all = ValuePlanes::one(0, None, stride);
-            let counts = direct(&mut rec, &shape, &count, planes, all, 0, rows, codes, keys, selected);
-            laid.counts = Some(rec.download(counts));
-            laid.groups = keys;
-            for pass in &reductions {
-                let (values, base) = (values(pass), pass.base);
-                let states =
-                    direct(&mut rec, &shape, &pass.reduction, planes, values, base, rows, codes, keys, selected);
-                laid.states.push(rec.download(states));
-            }
-        }
-        _ => {
-            laid.groups = 1;
-            if !reductions.is_empty() {
-                let ids = rec.words("one segment", selected.into());
-                rec.clear(ids);
-                for pass in &reductions {
-                    let (values, ids) = (values(pass), ids.into());
-                    let states =
-                        reduce(&mut rec, &shape, &pass.reduction, planes, values, pass.base, rows, ids, selected, 1);
-                    laid.states.push(rec.download(states));
-                }
-            }
-        }
-    }
-    for (order, packing) in bags.iter().zip(bag_packings) {
-        let (heads, starts) = heads(&mut rec, &shape, order);
-        laid.bags.push(Heads { packing, heads, starts, groups: order.groups });
-    }
-    laid.packing = packing;
-    laid.chosen = if grouped { chosen } else { Chosen::One };
-    laid.reductions = reductions;
-    laid.survey = survey;
-    laid.stride = stride;
-    let pending = match rec.counters().readbacks {
-        0 => None,
-        _ => Some(deck.submit(rec, &mut note)?),
+    // The last submissions; the first of them brings the keys.
+    let passes = plan_reductions(layout, &survey.ranges);
+    note.reductions = passes.len() as u64;
+    let grouping = match (&by_key, chosen) {
+        (Some(order), _) => Grouping::Sorted(order),
+        (None, Chosen::Direct) => Grouping::Direct(&packing),
+        (None, _) => Grouping::One,
     };
+    let mut pending = Vec::new();
+    for (submission, some) in parts(&passes).enumerate() {
+        let mut rec = Recording::new();
+        if grouped {
+            let (counts, states) =
+                grouping.record(&mut rec, &shape, &shelf, some, submission == 0, stride, selected)?;
+            laid.counts = laid.counts.or(counts);
+            laid.states.extend(states.into_iter().map(|states| (submission, states)));
+        }
+        if submission == 0 {
+            if let Grouping::Sorted(order) = grouping {
+                let (heads, starts) = heads(&mut rec, &shape, order);
+                (laid.heads, laid.starts) = (heads, Some(starts));
+            }
+            for (order, packing) in bags.iter().zip(&bag_packings) {
+                let (heads, starts) = heads(&mut rec, &shape, order);
+                laid.bags.push(Heads { packing: packing.clone(), heads, starts, groups: order.groups });
+            }
+        }
+        if rec.counters().readbacks > 0 {
+            pending.push(deck.submit(rec, &mut note)?);
+        }
+    }
+    laid.groups = if grouped { grouping.groups() } else { 0 };
+    laid.chosen = if grouped { chosen } else { Chosen::One };
+    laid.packing = packing;
+    laid.reductions = passes;
+    laid.survey = survey;
     Ok(Flying { layout: batch.layout, pending, laid, note })
+}
+
+/// Passes by submission: at least one, though it have none.
+fn parts(passes: &[Pass]) -> impl Iterator<Item = &[Pass]> {
+    let none = passes.is_empty().then_some(passes);
+    none.into_iter().chain(passes.chunks(PASSES))
 }
 
 /// Waits for a batch's groups.
 pub(super) fn land(deck: &mut Deck, flying: Flying) -> Result<Landed> {
     let Flying { layout, pending, laid, mut note } = flying;
-    let outcome = pending.map(|pending| deck.wait(pending)).transpose()?;
+    let outcomes = pending.into_iter().map(|pending| deck.wait(pending)).collect::<Result<Vec<_>>>()?;
     let begun = Instant::now();
     let failed: Vec<u32> = laid.failed_rows.iter().map(|row| laid.rows.start as u32 + row).collect();
     let selected = u64::from(laid.selected);
     let filtered = laid.rows.len() as u64 - selected - u64::from(laid.failed);
-    let groups = (selected > 0).then(|| laid.read(&layout, outcome.unwrap_or_default())).transpose()?;
+    let groups = (selected > 0).then(|| laid.read(&layout, outcomes)).transpose()?;
     note.groups = groups.as_ref().map_or(0, |groups| groups.groups as u64);
     deck.clock.readback += begun.elapsed();
     Ok(Landed { selected, filtered, failed, groups, layout: Some(layout), note })
 }
 
 /// What stays on the device between a batch's submissions.
-struct Shelf {
+pub(super) struct Shelf {
     planes: Kept,
     /// The rows that pass, if not all do.
     rows: Option<Kept>,
 }
 
 impl Shelf {
-    fn import(&self, rec: &mut Recording) -> (View, Option<View>) {
+    pub fn import(&self, rec: &mut Recording) -> (View, Option<View>) {
         (rec.import(&self.planes).all(), self.rows.as_ref().map(|rows| rec.import(rows).all()))
     }
 }

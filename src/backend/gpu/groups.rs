@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::engine::Outcome;
-use super::layout::{Layout, Operand, Planned};
+use super::layout::Layout;
+use super::passes::Pass;
 use super::pool::Kept;
 use super::record::{Download, Recording, View};
 use super::stages::{gather, pack_keys, segments, sort};
@@ -15,9 +16,7 @@ use super::unpack::key_column;
 use crate::column::{Dictionary, KeyColumn};
 use crate::expr::NodeId;
 use crate::kernel::Shape;
-use crate::kernel::exponent_range::ExponentRange;
 use crate::kernel::pack_keys::Packing;
-use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes, WINDOW_BITS};
 use crate::{Error, Result};
 
 /// Rows in key order whose number of groups is still on the device.
@@ -142,67 +141,6 @@ pub(super) fn heads(rec: &mut Recording, shape: &Shape, of: &Arranged) -> (Vec<D
     (heads, rec.download(starts))
 }
 
-/// One reduction over all rows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
-    /// Which of the layout's reductions it is a part of.
-    pub planned: usize,
-    pub reduction: Reduction,
-    x: Operand,
-    y: Option<Operand>,
-    /// First bit of a sum's window.
-    pub base: i32,
-}
-
-impl Pass {
-    pub fn values(&self, stride: u32) -> ValuePlanes {
-        let at = |of: Operand| (of.first * stride, of.valid.map(|plane| plane * stride));
-        match self.y {
-            None => ValuePlanes::one(at(self.x).0, at(self.x).1, stride),
-            Some(y) => ValuePlanes::two(at(self.x), at(y), stride),
-        }
-    }
-}
-
-/// The windows of a sum. Those of integers start at whole words, so that they are limbs to the host.
-pub(super) fn windows(range: ExponentRange, kind: Kind) -> Vec<i32> {
-    match (kind, range.bits) {
-        (Kind::F64, _) => range.windows(),
-        (_, Some((low, high))) => (low & !31..=high).step_by(WINDOW_BITS as usize).collect(),
-        (_, None) => Vec::new(),
-    }
-}
-
-/// The passes that fill the layout's reductions, given the bits in use of its ranged operands.
-pub(super) fn plan_reductions(layout: &Layout, ranges: &[ExponentRange]) -> Vec<Pass> {
-    let range = |of: &Operand| {
-        let known = layout.ranged.iter().position(|ranged| ranged == of).and_then(|at| ranges.get(at));
-        // An int64 alone is not looked at: all of it is one window.
-        known.copied().unwrap_or(ExponentRange { bits: Some((0, 63)), flags: 0 })
-    };
-    let mut passes = Vec::new();
-    for (planned, of) in layout.reductions.iter().enumerate() {
-        match *of {
-            Planned::Count { valid } => {
-                let x = Operand { kind: Kind::Word, first: valid, valid: Some(valid) };
-                passes.push(Pass { planned, reduction: Reduction::of(Op::Count, x.kind), x, y: None, base: 0 });
-            }
-            Planned::Extreme { op, x } => {
-                passes.push(Pass { planned, reduction: Reduction::of(op, x.kind), x, y: None, base: 0 });
-            }
-            Planned::Sum { x, y } => {
-                let bits = y.map_or(range(&x), |y| range(&x).times(range(&y)));
-                let reduction = Reduction { op: Op::Sum, x: x.kind, y: y.map(|y| y.kind) };
-                passes.extend(windows(bits, x.kind).into_iter().map(|base| Pass { planned, reduction, x, y, base }));
-                if bits.flags != 0 {
-                    passes.push(Pass { planned, reduction: Reduction { op: Op::Flags, ..reduction }, x, y, base: 0 });
-                }
-            }
-        }
-    }
-    passes
-}
-
 /// Where a bag's entries come back.
 pub(super) struct Heads {
     pub packing: Packing,
@@ -222,14 +160,14 @@ pub(super) struct Laid {
     pub chosen: Chosen,
     pub packing: Packing,
     pub survey: Survey,
-    pub stride: u32,
     pub reductions: Vec<Pass>,
     /// Groups, or cells of the direct strategy.
     pub groups: u32,
     pub heads: Vec<Download>,
     pub starts: Option<Download>,
     pub counts: Option<Download>,
-    pub states: Vec<Download>,
+    /// For each pass, which of the last submissions it is in.
+    pub states: Vec<(usize, Download)>,
     pub bags: Vec<Heads>,
 }
 
@@ -270,7 +208,6 @@ impl Laid {
             chosen: Chosen::One,
             packing: Packing::default(),
             survey: Survey::default(),
-            stride: 0,
             reductions: Vec::new(),
             groups: 0,
             heads: Vec::new(),
@@ -281,8 +218,15 @@ impl Laid {
         }
     }
 
-    pub fn read(self, layout: &Layout, mut outcome: Outcome) -> Result<Reduced> {
-        let mut states: Vec<Vec<u32>> = self.states.into_iter().map(|states| outcome.take_words(states)).collect();
+    /// Reads what the batch's last submissions gave, in their order.
+    pub fn read(self, layout: &Layout, mut outcomes: Vec<Outcome>) -> Result<Reduced> {
+        let of_states = self.states.into_iter().map(|(submission, states)| match outcomes.get_mut(submission) {
+            Some(outcome) => outcome.take_words(states),
+            None => Vec::new(),
+        });
+        let mut states: Vec<Vec<u32>> = of_states.collect();
+        let mut nothing = Outcome::default();
+        let outcome = outcomes.first_mut().unwrap_or(&mut nothing);
         let mut groups = self.groups as usize;
         let mut heads: Vec<Vec<u32>> = self.heads.into_iter().map(|head| outcome.take_words(head)).collect();
         let rows = match (self.chosen, self.starts, self.counts) {
@@ -356,14 +300,5 @@ mod tests {
         assert_eq!(lengths(&[0, 3, 4], 9), [3, 1, 5]);
         assert_eq!(lengths(&[], 0), [0u32; 0]);
         assert_eq!(pick(&[1, 2, 3, 4, 5, 6], &[0, 2], 2), [1, 2, 5, 6]);
-    }
-
-    #[test]
-    fn windows_cover_all_bits_and_integers_start_at_words() {
-        let range = |low, high| ExponentRange { bits: Some((low, high)), flags: 0 };
-        assert_eq!(windows(range(-1074, 1023), Kind::F64).len(), 22);
-        assert_eq!(windows(range(33, 127), Kind::I128), [32]);
-        assert_eq!(windows(range(31, 127), Kind::I128), [0, 96]);
-        assert_eq!(windows(ExponentRange::default(), Kind::I128), [0i32; 0]);
     }
 }

@@ -304,7 +304,14 @@ impl Layout {
         let widest = arena.max(planes).max(packed * 4).max(16);
         // Sort: keys and order before and after, gathered words, segments, their starts, a reduction's states.
         let working = arena + planes + packed * 4 + 64;
-        let rows = (binding / widest).min(memory / 2 / working).min(1 << 28);
+        // If every row is a group, all of their states come back in one buffer.
+        let back = |planned: &Planned| match planned {
+            Planned::Count { .. } => 4,
+            Planned::Sum { .. } => 16,
+            Planned::Extreme { x, .. } => u64::from(x.kind.words()) * 4,
+        };
+        let back = (packed + 2) * 4 + self.reductions.iter().map(back).sum::<u64>();
+        let rows = (binding / widest).min(gpu.max_buffer / back).min(memory / 2 / working).min(1 << 28);
         (rows as usize / 64 * 64).max(super::batch::LEAST_ROWS)
     }
 }

@@ -4,7 +4,7 @@
 //! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
 //! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
 //! scans, sorts and reductions). Then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
-//! reductions), `batch` (one batch's way over the device, with `upload`, `survey`, `groups` and `unpack`), `import` (its
+//! reductions), `batch` (one batch's way over the device, with `upload`, `survey`, `groups`, `passes` and `unpack`), `import` (its
 //! groups into states), `worker` (chunks, failures), `backend`, `explain` and `notes`.
 //!
 //! May import what stands before `backend`; of `plan` the stage alone.
@@ -20,6 +20,7 @@ mod groups;
 mod import;
 mod layout;
 mod notes;
+mod passes;
 mod pipeline;
 mod pool;
 mod record;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::engine::Timing;
-use super::groups::windows;
+use super::passes::windows;
 use super::record::Counters;
 use super::strategy::Chosen;
 use crate::kernel::exponent_range::ExponentRange;
