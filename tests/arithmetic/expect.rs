@@ -117,8 +117,8 @@ pub fn quotient_by_pow10(v: i128, k: u32, mode: u32) -> i128 {
 /// The upper half of a product, by the half words.
 pub fn product_high(a: u128, b: u128) -> u128 {
     let (ah, al, bh, bl) = (a >> 64, a as u64 as u128, b >> 64, b as u64 as u128);
-    let mid = (al * bl >> 64) + (ah * bl) as u64 as u128 + (al * bh) as u64 as u128;
-    ah * bh + (ah * bl >> 64) + (al * bh >> 64) + (mid >> 64)
+    let mid = ((al * bl) >> 64) + (ah * bl) as u64 as u128 + (al * bh) as u64 as u128;
+    ah * bh + ((ah * bl) >> 64) + ((al * bh) >> 64) + (mid >> 64)
 }
 
 /// A day's place in the calendar, counted out.

@@ -255,7 +255,7 @@ fn divisible(r: &mut Random, i: usize) -> (u128, u128) {
     let b = (fraction(r) | 1 << 52) as u128;
     let a = match i % 2 {
         0 => (fraction(r) | 1 << 52) as u128,
-        _ => (b * (fraction(r) | 1 << 52) as u128 >> 52).wrapping_add(r.nudge() as i64 as i128 as u128),
+        _ => ((b * (fraction(r) | 1 << 52) as u128) >> 52).wrapping_add(r.nudge() as i64 as i128 as u128),
     };
     let a = if a < b { 2 * a } else { a };
     (a.clamp(b, 2 * b - 1), b)
@@ -266,7 +266,7 @@ fn square(r: &mut Random, i: usize) -> u64 {
     let root = (fraction(r) | 1 << 52) as u128;
     let m = match i % 2 {
         0 => r.next() >> 10,
-        _ => ((root * root >> (52 + (i / 2 % 2))) as u64).wrapping_add(r.nudge()),
+        _ => (((root * root) >> (52 + (i / 2 % 2))) as u64).wrapping_add(r.nudge()),
     };
     m.clamp(1 << 52, (1 << 54) - 1)
 }
@@ -285,8 +285,11 @@ fn integer(r: &mut Random, i: usize) -> u64 {
 fn quotient64(r: &mut Random, i: usize) -> (u128, u128) {
     let d = integer(r, i).max(1);
     // Multiples of the divisor, and one beside: where a digit is guessed wrong.
-    let n =
-        if i % 3 == 0 { d.wrapping_mul(r.next() >> r.below(64)).wrapping_add(r.nudge()) } else { integer(r, i / 5) };
+    let n = if i.is_multiple_of(3) {
+        d.wrapping_mul(r.next() >> r.below(64)).wrapping_add(r.nudge())
+    } else {
+        integer(r, i / 5)
+    };
     (n as u128, d as u128)
 }
 
@@ -309,7 +312,7 @@ fn quotient128(r: &mut Random, i: usize) -> (u128, u128) {
     let d = (wide(r, i) >> r.below(128)).max(1);
     let q = (r.next() as u128 | (r.next() as u128) << 64) >> r.below(128);
     let nudge = r.nudge() as i64 as i128 as u128;
-    (if i % 3 == 0 { d.wrapping_mul(q).wrapping_add(nudge) } else { wide(r, i / 5) }, d)
+    (if i.is_multiple_of(3) { d.wrapping_mul(q).wrapping_add(nudge) } else { wide(r, i / 5) }, d)
 }
 
 const MOST: i128 = 10i128.pow(38) - 1;
@@ -317,7 +320,7 @@ const MOST: i128 = 10i128.pow(38) - 1;
 fn decimal(r: &mut Random, i: usize) -> i128 {
     let v = wide(r, i) as i128;
     // As many digits as bits: a power of ten is cut off at random.
-    let v = if i % 2 == 0 { v / 10i128.pow(r.below(38) as u32) } else { v };
+    let v = if i.is_multiple_of(2) { v / 10i128.pow(r.below(38) as u32) } else { v };
     v.clamp(-MOST, MOST)
 }
 
@@ -334,7 +337,7 @@ fn decimals(r: &mut Random, i: usize) -> (u128, u128) {
 
 /// Decimals, the halves of powers of ten and what is beside them among them.
 fn scaled(r: &mut Random, i: usize) -> i128 {
-    if i % 3 > 0 {
+    if !i.is_multiple_of(3) {
         return decimal(r, i / 3);
     }
     let k = r.below(38) as u32;

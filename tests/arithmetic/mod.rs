@@ -246,7 +246,7 @@ pub fn operations() -> Vec<Operation> {
         FF: f64_mul(a2, b2) => |a, b| float(f(a) * f(b));
         FF: f64_div(a2, b2) => |a, b| float(f(a) / f(b));
         FF: f64_rem(a2, b2) => |a, b| float(f(a) % f(b));
-        S: f64_mul_significands(a2, b2) => |a, b| jammed(a * b >> 42, a * b & ((1 << 42) - 1));
+        S: f64_mul_significands(a2, b2) => |a, b| jammed((a * b) >> 42, (a * b) & ((1 << 42) - 1));
         Sd: f64_div_significands(a2, b2) => |a, b| jammed((a << 55) / b, (a << 55) % b);
         Sr: f64_sqrt_significand(a2) => |a, _| {
             let root = (a << 56).isqrt();
