@@ -33,7 +33,7 @@ impl Merger {
         Merger { table: GroupTable::new(keys), states, ids: Vec::new() }
     }
 
-    /// Numbers the groups of `rows` keys, making new ones; the numbers are for [`Merger::states`].
+    /// Numbers the groups of `rows` keys, making new ones; the numbers index the states given beside them.
     pub fn intern(&mut self, rows: usize, keys: &[KeyColumn]) -> (&[u32], &mut [State]) {
         self.table.intern(rows, keys, &mut self.ids);
         for state in &mut self.states {

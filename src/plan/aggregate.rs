@@ -1,4 +1,4 @@
-//! Aggregate calls for library callers; each is [`call`](crate::expr::call) with the function's name.
+//! Aggregate calls for library callers; each is [`call`] with the function's name.
 
 use super::Named;
 use crate::expr::{Expr, call};
