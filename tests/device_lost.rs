@@ -23,7 +23,8 @@ fn table() -> String {
 }
 
 fn job() -> Job {
-    let aggregates = ["count()", "sum(n)", "sum(x)", "mean(x)", "var_samp(x)", "min(x)", "max(k)", "median(x)", "top_k(n, 2)"];
+    let aggregates =
+        ["count()", "sum(n)", "sum(x)", "mean(x)", "var_samp(x)", "min(x)", "max(k)", "median(x)", "top_k(n, 2)"];
     aggregates.iter().fold(Job::new().by(["k"]), |job, text| {
         let (expr, name) = parse_item(text).expect("an aggregate");
         job.aggregate(Named { name, expr })
@@ -31,7 +32,8 @@ fn job() -> Job {
 }
 
 fn run(input: &Input, device: Device, faults: Vec<(u64, Fault)>) -> RunReport {
-    let options = GpuOptions { device: Options { faults: Faults(faults), ..Options::default() }, ..GpuOptions::default() };
+    let options =
+        GpuOptions { device: Options { faults: Faults(faults), ..Options::default() }, ..GpuOptions::default() };
     let engine = Engine::new().threads(2).chunk_bytes(16 << 10).device(device).gpu_options(options);
     engine.run(&job(), input).expect("the job runs")
 }

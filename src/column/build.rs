@@ -7,6 +7,7 @@ use arrow_array::{
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
+use super::key::CANONICAL_NAN;
 use super::{Column, ColumnData, Dictionary, Type, Unit, Value};
 use crate::{Error, Result};
 
@@ -113,8 +114,15 @@ impl Column {
             (ColumnData::U16(v), _) => primitive::<arrow::UInt16Type>(v, nulls),
             (ColumnData::U32(v), _) => primitive::<arrow::UInt32Type>(v, nulls),
             (ColumnData::U64(v), _) => primitive::<arrow::UInt64Type>(v, nulls),
-            (ColumnData::F32(v), _) => primitive::<arrow::Float32Type>(v, nulls),
-            (ColumnData::F64(v), _) => primitive::<arrow::Float64Type>(v, nulls),
+            (ColumnData::F32(v), _) => {
+                let one_nan = v.iter().map(|&f| if f.is_nan() { f32::from_bits(0x7fc0_0000) } else { f });
+                primitive::<arrow::Float32Type>(&one_nan.collect(), nulls)
+            }
+            (ColumnData::F64(v), _) => {
+                // Which NaN arithmetic gives differs between processors; what is written must not.
+                let one_nan = v.iter().map(|&f| if f.is_nan() { f64::from_bits(CANONICAL_NAN) } else { f });
+                primitive::<arrow::Float64Type>(&one_nan.collect(), nulls)
+            }
             (ColumnData::I128(v), ty) => {
                 let array = Decimal128Array::new(v.clone(), nulls);
                 let (precision, scale) = match ty {
@@ -161,6 +169,14 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_nan_is_written_as_one() {
+        let nans = [-f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001)].map(Value::Float);
+        let array = Column::from_values(&Type::Float64, &nans, None).unwrap().to_arrow().unwrap();
+        let floats = array.as_any().downcast_ref::<arrow_array::Float64Array>().unwrap();
+        assert!(floats.values().iter().all(|f| f.to_bits() == CANONICAL_NAN));
+    }
 
     #[test]
     fn values_go_in_and_come_out_in_any_order() {
