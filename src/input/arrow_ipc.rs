@@ -90,8 +90,7 @@ impl ArrowSource {
     fn decoder(&self, columns: &[usize]) -> Result<FileDecoder> {
         let decoder = FileDecoder::new(Arc::clone(&self.arrow_schema), self.version);
         let mut decoder = decoder.with_projection(columns.to_vec());
-        // The ids are still how a dictionary is found in a file, though deprecated in the schema.
-        #[allow(deprecated)]
+        #[allow(deprecated, reason = "the ids are still how a dictionary is found in a file")]
         let wanted: Vec<i64> = columns.iter().filter_map(|&c| self.arrow_schema.field(c).dict_id()).collect();
         for (i, block) in self.dictionaries.iter().enumerate() {
             guarded(&self.path, || {

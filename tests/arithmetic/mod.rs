@@ -218,12 +218,11 @@ macro_rules! operations {
             fn put<T: Words>(_: fn(u128, u128) -> T) -> &'static str {
                 T::PUT
             }
-            // Not every function takes both operands.
-            #[allow(unused_variables)]
+            #[allow(unused_variables, reason = "not every function takes both operands")]
             fn call(a: u128, b: u128) -> Out {
                 $name($(twin_argument!(a b $argument)),*)$(.$field)?.words()
             }
-            #[allow(unused_variables)]
+            #[allow(unused_variables, reason = "not every function takes both operands")]
             let kind = put(|a, b| $name($(twin_argument!(a b $argument)),*)$(.$field)?);
             let arguments: &[&str] = &[$(wgsl_argument!($argument)),*];
             let field: &str = concat!("" $(, ".", stringify!($field))?);
