@@ -31,8 +31,11 @@ install() {
         command -v sudo >/dev/null 2>&1 || { say "run this as root, or: apt-get install $*"; exit 1; }
     fi
     say "installing $*"
-    $sudo apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    if ! { $sudo apt-get update -qq && $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }; then
+        say "apt-get could not install $*. Install them by hand, or run 'TIDEMILL_NO_GPU=1 cargo test' to go without."
+        exit 1
+    fi
 }
 
 driver_files() {
