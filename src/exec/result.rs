@@ -11,7 +11,7 @@ use crate::agg::{Finished, Partial, key_column, key_text};
 use crate::column::{Chunk, Column, ColumnData, RowsFrom, Type, Value};
 use crate::expr::{self, Evaluator, NodeId};
 use crate::plan::{Output, OutputValue, Plan, PostInput, SortBy};
-use crate::{Error, Place, Result};
+use crate::{Error, Result};
 
 /// Rows of a record batch of the result.
 const BATCH_ROWS: usize = 65_536;
@@ -118,10 +118,9 @@ impl Table<'_> {
                 Some(self.chunk.columns[input].clone())
             })
             .collect();
-        let values: Vec<Value> = self.chunk.columns.iter().map(|c| c.value(at)).collect();
-        match expr::eval(&self.plan.post, node, &values) {
+        match expr::eval_row(&self.plan.post, node, &self.chunk, at) {
             Err(fault) => Error::Arithmetic {
-                place: Box::new(Place { column: None, ..Place::default() }),
+                place: Box::default(),
                 message: format!("group {}: {}", key_text(&keys, at), fault.message),
                 expr: self.plan.post_text(fault.node),
                 help: Some("try(…) gives null instead".into()),

@@ -15,7 +15,7 @@ use super::{Ledger, Observer, Progress};
 use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
-use crate::column::{Chunk, Value};
+use crate::column::Chunk;
 use crate::expr;
 use crate::input::{ChunkTask, Reject, Request, Scan, Source};
 use crate::plan::{Stage, dictionaries};
@@ -435,8 +435,7 @@ fn on_threads<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> 
 
 /// The error of a row that has no result: the plain evaluator finds out which operation failed, on what.
 fn row_error(stage: &Stage, chunk: &Chunk, row: usize) -> Error {
-    let values: Vec<Value> = chunk.columns.iter().map(|c| c.value(row)).collect();
-    let fault = stage.outputs().into_iter().find_map(|node| expr::eval(&stage.program, node, &values).err());
+    let fault = stage.outputs().into_iter().find_map(|node| expr::eval_row(&stage.program, node, chunk, row).err());
     match fault {
         Some(fault) => Error::Arithmetic {
             place: Box::new(chunk.origin.place(row)),
