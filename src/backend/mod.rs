@@ -14,7 +14,10 @@ mod device;
 pub mod gpu;
 pub mod oracle;
 
-pub use auto::{Rates, choose};
+pub use auto::{
+    AdapterRates, Choice, Cost, Course, CpuRates, Pilot, Progress, Rates, Rival, Row, Work, choose, measure_adapter,
+    measure_cpu,
+};
 pub use device::Device;
 
 /// A device that runs stages. What it computes is a function of the rows alone: every backend gives the same partials,
@@ -62,6 +65,11 @@ pub trait Worker: Send {
     /// # Errors
     /// See [`Failure`]; the groups of chunks that are not handed back are not lost: call `finish` again.
     fn finish(&mut self) -> Result<(Partial, Counts), Failure>;
+
+    /// Groups it holds, as far as it knows.
+    fn groups(&self) -> usize {
+        0
+    }
 
     /// Time spent, by name, for the ledger: "upload", "kernel", "readback" …
     fn timings(&self) -> Vec<(&'static str, std::time::Duration)>;

@@ -1,17 +1,18 @@
 //! The engine: a job and an input in, batches and a ledger out.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::adapt::{Auto, Opened};
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
 use super::{Ledger, Observer};
 use crate::backend::gpu::GpuOptions;
-use crate::backend::{self, Backend, Device};
+use crate::backend::{self, Backend, Choice, Device, Rates};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
 use crate::plan::{Job, Plan, lower};
@@ -27,11 +28,10 @@ pub struct Engine {
     cancel: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observer>>,
     options: GpuOptions,
+    rates: Option<Arc<Rates>>,
+    /// The GPU that a run needed, and why it ran there: kept from one run to the next, kernels and all.
     opened: Opened,
 }
-
-/// The GPU that was asked for, opened, and why it runs there: kept from one run to the next, kernels and all.
-type Opened = Arc<Mutex<Option<(Arc<dyn Backend>, String)>>>;
 
 /// What a run gave.
 #[derive(Debug, Clone)]
@@ -75,6 +75,7 @@ impl Engine {
             cancel: Arc::default(),
             observer: None,
             options: GpuOptions::default(),
+            rates: None,
             opened: Opened::default(),
         }
     }
@@ -123,6 +124,13 @@ impl Engine {
         self
     }
 
+    /// Decides between devices by these rates, and not by those kept on this machine.
+    pub fn rates(mut self, rates: Rates) -> Self {
+        self.rates = Some(Arc::new(rates));
+        self.opened = Opened::default();
+        self
+    }
+
     fn threads_used(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -144,7 +152,7 @@ impl Engine {
     /// Those that [`Engine::run`] would find before reading.
     pub fn explain(&self, job: &Job, input: &Input, kernels: bool) -> Result<String> {
         let plan = self.plan(job, input)?;
-        let (backend, reason) = self.backend(&plan)?;
+        let (backend, reason, _) = self.backend(&plan)?;
         super::explain::explain(
             &plan,
             input.source(),
@@ -207,7 +215,7 @@ impl Engine {
         mut ledger: Ledger,
         started: Instant,
     ) -> Result<RunReport> {
-        let (backend, reason) = self.backend(plan)?;
+        let (backend, reason, auto) = self.backend(plan)?;
         ledger.device = backend.name();
         ledger.device_reason = reason;
         let settings = Settings {
@@ -216,6 +224,7 @@ impl Engine {
             max_rejects: self.max_rejects,
             cancel: &self.cancel,
             observer: self.observer.as_deref(),
+            auto: auto.as_ref(),
         };
         let (partial, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
         let finishing = Instant::now();
@@ -239,17 +248,23 @@ impl Engine {
         Ok(RunReport { schema: result_schema(&plan.outputs), types, batches, rejects, ledger })
     }
 
-    /// The backend for a plan, and why that one.
-    fn backend(&self, plan: &Plan) -> Result<(Arc<dyn Backend>, String)> {
-        let choose = || {
-            let (backend, reason) = backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage)?;
-            Ok((Arc::from(backend), reason))
+    /// The backend for a plan, why that one, and a device that may take over.
+    fn backend(&self, plan: &Plan) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
+        let rates = self.rates.as_deref();
+        let choose = || backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage, rates);
+        let Device::Gpu(_) = self.device else {
+            let Choice { backend, reason, rival } = choose()?;
+            let auto = rival.map(|rival| Auto { rival, opened: Arc::clone(&self.opened) });
+            return Ok((Arc::from(backend), reason, auto));
         };
-        let Device::Gpu(_) = self.device else { return choose() };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*opened {
-            Some(kept) => Ok(kept.clone()),
-            None => Ok(opened.insert(choose()?).clone()),
-        }
+        let (backend, reason) = match &*opened {
+            Some(kept) => kept.clone(),
+            None => {
+                let Choice { backend, reason, .. } = choose()?;
+                opened.insert((Arc::from(backend), reason)).clone()
+            }
+        };
+        Ok((backend, reason, None))
     }
 }

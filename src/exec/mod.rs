@@ -1,5 +1,6 @@
 //! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
 
+mod adapt;
 mod engine;
 mod explain;
 mod ledger;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::adapt::Auto;
 use super::{Ledger, Observer, Progress};
 use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
@@ -29,6 +30,8 @@ pub(super) struct Settings<'a> {
     pub max_rejects: Option<u64>,
     pub cancel: &'a AtomicBool,
     pub observer: Option<&'a dyn Observer>,
+    /// A device that may take over from the CPU.
+    pub auto: Option<&'a Auto>,
 }
 
 /// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
@@ -63,9 +66,10 @@ pub(super) fn run(
         rows: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     };
-    let partials = match backend.feed() {
-        Feed::Threads(threads) => shared.run_on_threads(backend, threads)?,
-        Feed::Queue => shared.run_on_queue(backend)?,
+    let partials = match (backend.feed(), settings.auto) {
+        (Feed::Threads(threads), None) => shared.run_on_threads(backend, threads)?,
+        (Feed::Threads(threads), Some(auto)) => shared.run_between(auto, threads)?,
+        (Feed::Queue, _) => shared.run_on_queue(backend)?,
     };
     let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
     let mut rejects = account.rejects;
@@ -99,6 +103,9 @@ pub(super) fn run(
     ledger.bytes_read = account.bytes;
     ledger.chunks = account.chunks;
     ledger.groups = partial.groups as u64;
+    if let Some(name) = account.moved {
+        ledger.device = format!("{}, then {name}", ledger.device);
+    }
     ledger.notes.extend(account.notes);
     ledger.details.extend(account.details);
     ledger.spend("read", account.reading);
@@ -110,22 +117,22 @@ pub(super) fn run(
 }
 
 /// What the threads of a run share.
-struct Shared<'a> {
-    stage: &'a Arc<Stage>,
+pub(super) struct Shared<'a> {
+    pub(super) stage: &'a Arc<Stage>,
     settings: &'a Settings<'a>,
-    total_bytes: Option<u64>,
+    pub(super) total_bytes: Option<u64>,
     /// The scan and the number of the next chunk; `None` when it is at its end.
     scan: Mutex<Option<(Box<dyn Scan>, u64)>>,
     account: Mutex<Account>,
     stop: AtomicBool,
     device_failed: AtomicBool,
-    rows: AtomicU64,
-    bytes: AtomicU64,
+    pub(super) rows: AtomicU64,
+    pub(super) bytes: AtomicU64,
 }
 
 /// What has happened so far.
 #[derive(Default)]
-struct Account {
+pub(super) struct Account {
     rows_read: u64,
     bytes: u64,
     chunks: u64,
@@ -136,25 +143,30 @@ struct Account {
     error: Option<(u64, Error)>,
     /// The numbers of chunks on their way, by address: a device names rows of a chunk late.
     sequence: HashMap<usize, u64>,
-    notes: Vec<String>,
-    details: Vec<String>,
-    reading: Duration,
+    /// The device that took over.
+    pub(super) moved: Option<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) details: Vec<String>,
+    pub(super) reading: Duration,
     timings: Vec<(&'static str, Duration)>,
 }
+
+/// What one worker has found.
+pub(super) type Grouped = Partial;
 
 fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk) as usize
 }
 
 impl Shared<'_> {
-    fn account(&self) -> MutexGuard<'_, Account> {
+    pub(super) fn account(&self) -> MutexGuard<'_, Account> {
         // A panic elsewhere ends the run anyway; the account is still the best there is.
         self.account.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Records an error of chunk `sequence`. The earliest chunk's error is the run's: chunks are handed out in order, so
     /// when this one fails, all earlier ones are on their way and will be heard.
-    fn fail(&self, sequence: u64, error: Error) {
+    pub(super) fn fail(&self, sequence: u64, error: Error) {
         self.stop.store(true, Ordering::Relaxed);
         let mut account = self.account();
         if account.error.as_ref().is_none_or(|(first, _)| sequence < *first) {
@@ -183,7 +195,7 @@ impl Shared<'_> {
     }
 
     /// Reads the next chunk; `None` at the end or when the run has stopped.
-    fn next_chunk(&self) -> Option<Arc<Chunk>> {
+    pub(super) fn next_chunk(&self) -> Option<Arc<Chunk>> {
         loop {
             let (sequence, task) = match self.next_task() {
                 Ok(Some(next)) => next,
@@ -271,7 +283,7 @@ impl Shared<'_> {
     }
 
     /// Pushes a chunk. False if the device is gone.
-    fn push(&self, worker: &mut dyn Worker, chunk: Arc<Chunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
+    pub(super) fn push(&self, worker: &mut dyn Worker, chunk: Arc<Chunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
         let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(u64::MAX);
         match worker.push(chunk) {
             Ok(counts) => {
@@ -295,7 +307,7 @@ impl Shared<'_> {
     }
 
     /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
-    fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Partial> {
+    pub(super) fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Partial> {
         for _ in 0..2 {
             match worker.finish() {
                 Ok((partial, counts)) => {
@@ -390,7 +402,7 @@ impl Shared<'_> {
     }
 
     /// Works off `chunks`, and with `read` all that are still to be read, on the CPU.
-    fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Partial> {
+    pub(super) fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Partial> {
         let mut worker = match cpu.worker(self.stage) {
             Ok(worker) => worker,
             Err(error) => {
@@ -408,12 +420,12 @@ impl Shared<'_> {
     }
 }
 
-fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
+pub(super) fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(|e| e.into_inner()).take()
 }
 
 /// Runs `work` for each of `items` on a thread of its own and waits for all. A panic goes on in the caller.
-fn on_threads<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(super) fn on_threads<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let work = &work;
     std::thread::scope(|scope| {
         let mut threads = Vec::new();

@@ -101,6 +101,10 @@ impl Worker for CpuWorker {
         Ok((std::mem::replace(&mut self.merger, fresh).finish(), Counts::default()))
     }
 
+    fn groups(&self) -> usize {
+        self.merger.groups()
+    }
+
     fn timings(&self) -> Vec<(&'static str, Duration)> {
         vec![("compute", self.spent)]
     }

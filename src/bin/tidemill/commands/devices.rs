@@ -1,14 +1,9 @@
 //! `tidemill devices`: the adapters there are, and with `--measure` their rates, kept for `--device auto`.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use serde_json::{Value, json};
-use tidemill::aggregate::sum;
-use tidemill::backend::Rates;
-use tidemill::backend::gpu::{Adapter, AdapterInfo, GpuBackend, GpuOptions, Kind, Measured, adapters, no_adapter};
-use tidemill::{Device, Engine, Error, Input, Job, Result, col};
+use tidemill::Result;
+use tidemill::backend::gpu::{Adapter, AdapterInfo, GpuBackend, GpuOptions, Measured, adapters, no_adapter};
+use tidemill::backend::{Rates, Row, measure_adapter, measure_cpu};
 
 use crate::args::{DevicesArgs, Shape};
 use crate::exit::say;
@@ -25,56 +20,72 @@ pub fn run(args: &DevicesArgs) -> Result<()> {
     if found.is_empty() {
         say(&format!("tidemill: {}", no_adapter()));
     }
-    let cpu = args.measure.then(cpu_rows_per_second).transpose()?;
+    let rates = if args.measure { Some(rates()?) } else { None };
     match args.format {
         Shape::Json => {
             let adapters: Vec<Value> = found.iter().map(as_json).collect();
-            sink::print(&format!("{:#}\n", json!({ "cpu": { "rows_per_second": cpu }, "adapters": adapters })))?;
+            let rates = rates.as_ref().map(Rates::to_json);
+            sink::print(&format!("{:#}\n", json!({ "adapters": adapters, "rates": rates })))?;
         }
         Shape::Table => {
             let mut texts: Vec<String> = found.iter().map(as_text).collect();
-            texts.extend(cpu.map(|rows| format!("cpu    exact sum of int64 by key: {}\n", millions(rows))));
+            texts.extend(rates.iter().map(rates_as_text));
             sink::print(&texts.join("\n"))?;
         }
     }
-    match cpu {
-        Some(cpu_rows) => keep(&found, cpu_rows),
-        None => Ok(()),
-    }
+    rates.map_or(Ok(()), |rates| keep(&rates))
 }
 
-/// Keeps the rates of the fastest adapter that is hardware for `--device auto`.
-fn keep(found: &[Listed], cpu_rows: f64) -> Result<()> {
-    let hardware = found.iter().filter_map(|(info, rates)| match rates {
-        Some(Ok(rates)) if info.kind != Kind::Software => Some((info, rates)),
-        _ => None,
-    });
-    let Some((info, rates)) = hardware.max_by(|a, b| a.1.reduce.total_cmp(&b.1.reduce)) else {
-        say("tidemill: note: no hardware adapter was measured; --device auto stays with the CPU");
-        return Ok(());
-    };
-    let rates = Rates { adapter: info.name.clone(), upload: rates.upload, gpu_rows: rates.reduce, cpu_rows };
+/// The rates by which `--device auto` decides: of the CPU, and of every adapter that can be measured.
+fn rates() -> Result<Rates> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpu = measure_cpu(threads)?;
+    let mut measured = Vec::new();
+    for adapter in adapters(None) {
+        match measure_adapter(&adapter) {
+            Ok(rates) => measured.push(rates),
+            Err(error) => say(&format!("tidemill: note: {} is left out of the rates: {error}", adapter.info.name)),
+        }
+    }
+    Ok(Rates { cpu, adapters: measured })
+}
+
+/// Keeps the rates for `--device auto`.
+fn keep(rates: &Rates) -> Result<()> {
     let path = rates.save()?;
-    say(&format!("tidemill: note: --device auto will use these rates, kept in {}", path.display()));
+    let hardware = rates.adapters.iter().any(|adapter| !adapter.software);
+    let what = if hardware {
+        "will use these rates"
+    } else {
+        "stays with the CPU, since no adapter is hardware; the rates are"
+    };
+    say(&format!("tidemill: note: --device auto {what}{} kept in {}", if hardware { "," } else { "" }, path.display()));
     Ok(())
 }
 
-/// Rows a second that all cores take into a sum; finding the group counts as much as the sum. The best of three runs.
-fn cpu_rows_per_second() -> Result<f64> {
-    const ROWS: i64 = 1 << 22;
-    let key: ArrayRef = Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| row % (ROWS / 100))));
-    let value: ArrayRef = Arc::new(Int64Array::from_iter_values((0..ROWS).map(|row| row * 31)));
-    let batch = RecordBatch::try_from_iter([("k", key), ("v", value)]).map_err(|e| Error::internal(e.to_string()))?;
-    let input = Input::batches(batch.schema(), vec![batch])?;
-    let job = Job::new().by(["k"]).aggregate(sum(col("v")));
-    let engine = Engine::new().device(Device::Cpu).chunk_bytes(4 << 20);
-    let mut best = f64::MAX;
-    for _ in 0..3 {
-        let started = Instant::now();
-        engine.run(&job, &input)?;
-        best = best.min(started.elapsed().as_secs_f64());
+fn rates_as_text(rates: &Rates) -> String {
+    let nanos = |seconds: f64| format!("{:.2} ns", seconds * 1e9);
+    let row = |row: &Row| {
+        format!("group {}, int sum {}, float sum {}", nanos(row.group), nanos(row.states[1]), nanos(row.states[2]))
+    };
+    let mut text = String::new();
+    for (groups, of) in &rates.cpu.rows {
+        text.push_str(&format!("{:<6} a row, {groups} groups, {} threads: {}\n", "cpu", rates.cpu.threads, row(of)));
     }
-    Ok(2.0 * ROWS as f64 / best)
+    for adapter in &rates.adapters {
+        text.push_str(&format!(
+            "{}: starts in {:.2} s, a chunk {:.2} ms\n",
+            adapter.name,
+            adapter.start,
+            adapter.chunk * 1e3
+        ));
+        text.push_str(&format!(
+            "       a row, direct: {}\n       a row, sorted (group: a digit): {}\n",
+            row(&adapter.direct),
+            row(&adapter.sorted)
+        ));
+    }
+    text
 }
 
 fn gigabytes(rate: f64) -> String {

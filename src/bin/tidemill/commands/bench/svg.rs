@@ -11,6 +11,8 @@ const LEFT: f64 = 66.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 50.0;
+/// From one series to the next, sideways.
+const APART: f64 = 5.0;
 
 /// Text safe inside of HTML and SVG.
 pub fn escape(text: &str) -> String {
@@ -235,9 +237,11 @@ pub fn lines(series: &[Series], about: Lines<'_>) -> String {
             escape(below)
         );
     }
-    for s in series {
+    // Set a little apart sideways: intervals at the same x would cover each other.
+    let aside = |at: usize| (at as f64 - (series.len() as f64 - 1.0) / 2.0) * APART;
+    for (at, s) in series.iter().enumerate() {
         let colour = s.colour;
-        let path: Vec<String> = s.points.iter().map(|p| format!("{:.1},{:.1}", x(p.x), y(p.y))).collect();
+        let path: Vec<String> = s.points.iter().map(|p| format!("{:.1},{:.1}", x(p.x) + aside(at), y(p.y))).collect();
         let dash = if s.dashed { r#" stroke-dasharray="6 4""# } else { "" };
         _ = write!(
             out,
@@ -246,10 +250,10 @@ pub fn lines(series: &[Series], about: Lines<'_>) -> String {
         );
     }
     // Markers above all lines.
-    for s in series {
+    for (number, s) in series.iter().enumerate() {
         let colour = s.colour;
         for p in &s.points {
-            let (at, top, end) = (x(p.x), y(p.high), y(p.low));
+            let (at, top, end) = (x(p.x) + aside(number), y(p.high), y(p.low));
             _ = write!(out, "<g><title>{}</title>", escape(&format!("{}: {}", s.name, p.says)));
             if end - top > 1.0 {
                 let (from, to) = (at - 4.0, at + 4.0);
