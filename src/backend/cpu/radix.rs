@@ -72,14 +72,16 @@ const SAMPLE: usize = 1 << 10;
 /// Sorts `items` by key, stably, on the threads of the current pool. Takes little memory: buffers of a megabyte a
 /// thread.
 pub fn sort<T: Keyed>(items: &mut [T]) {
-    if !items.is_sorted_by_key(T::key) {
-        sort_any(items);
-    }
-}
-
-fn sort_any<T: Keyed>(items: &mut [T]) {
-    if size_of_val(items) > CACHED {
-        divide(items);
+    if items.is_sorted_by_key(T::key) {
+        // Nothing to do.
+    } else if items.is_sorted_by(|a, b| a.key() > b.key()) {
+        items.reverse();
+    } else if size_of_val(items) > CACHED {
+        let sample = items.iter().step_by(items.len().div_ceil(SAMPLE)).map(T::key);
+        let (least, most) = sample.fold((u64::MAX, 0), |(least, most), key| (least.min(key), most.max(key)));
+        // Keys outside are few, as a rule; but two keys at least must go to different buckets.
+        let (least, most) = if least < most { (least, most) } else { range(items) };
+        divide(items, least, most);
     } else {
         let len = items.len();
         finish(items, &[Piece::Here(0..len)], &mut Scratch::default());
@@ -100,9 +102,9 @@ struct Bucket<'a, T> {
     pieces: Vec<Piece<'a, T>>,
 }
 
-/// Divides `items` into buckets and sorts these.
-fn divide<T: Keyed>(items: &mut [T]) {
-    let buckets = Buckets::guess(items);
+/// Divides `items` into buckets and sorts these. Buckets are such that the keys `least` and `most` are far apart.
+fn divide<T: Keyed>(items: &mut [T], least: u64, most: u64) {
+    let buckets = Buckets::new(items.len(), least, most);
     let block = 1 << ((BUFFERS / buckets.count).min(BLOCK) / size_of::<T>()).ilog2();
     // A stripe is long compared to its buffers.
     let stripes = (items.len() / (4 * block * buckets.count)).clamp(1, rayon::current_num_threads());
@@ -147,16 +149,19 @@ fn divide<T: Keyed>(items: &mut [T]) {
         let kind = if size_of_val(place) > CACHED { &mut large } else { &mut cached };
         kind.push(Bucket { place, pieces });
     }
-    for Bucket { place, pieces } in large {
-        gather(place, &pieces);
-        if differing(place) != 0 {
-            divide(place);
-        }
-    }
     let threads = rayon::current_num_threads().min(cached.len());
     let queue = Mutex::new(cached.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     rayon::scope(|scope| {
+        for Bucket { place, pieces } in large {
+            scope.spawn(move |_| {
+                gather(place, &pieces);
+                let (least, most) = range(place);
+                if least < most {
+                    divide(place, least, most);
+                }
+            });
+        }
         for _ in 0..threads {
             scope.spawn(|_| {
                 let mut scratch = Scratch::default();
@@ -177,14 +182,10 @@ struct Buckets {
 }
 
 impl Buckets {
-    /// Buckets for where a sample of the keys lies. Keys outside belong to the first or last.
-    fn guess<T: Keyed>(items: &[T]) -> Buckets {
-        let bits = items.len().ilog2().saturating_sub(BUCKET).clamp(1, DIGIT);
-        let (mut least, mut most) = (u64::MAX, 0);
-        for item in items.iter().step_by(items.len().div_ceil(SAMPLE)).chain(items.last()) {
-            least = least.min(item.key());
-            most = most.max(item.key());
-        }
+    /// Buckets for so many items, mostly with keys from `least` to `most`: the ones below and above belong to the first
+    /// and the last.
+    fn new(len: usize, least: u64, most: u64) -> Buckets {
+        let bits = len.ilog2().saturating_sub(BUCKET).clamp(1, DIGIT);
         let shift = (64 - (most - least).leading_zeros()).saturating_sub(bits);
         Buckets { base: least >> shift << shift, shift, count: 1 << bits }
     }
@@ -203,7 +204,7 @@ struct Stripe<T> {
     buffers: Vec<T>,
     /// Where the next item of a bucket goes in `buffers`.
     ends: Box<[u32; WIDE]>,
-    /// Items of a block.
+    /// Items of a block: a power of two.
     block: usize,
 }
 
@@ -220,7 +221,7 @@ impl<T: Keyed> Stripe<T> {
             let end = &mut ends[bucket % WIDE];
             buffers[*end as usize] = item;
             *end += 1;
-            if (*end as usize).is_multiple_of(block) {
+            if *end & (block as u32 - 1) == 0 {
                 *end -= block as u32;
                 items[written..][..block].copy_from_slice(&buffers[*end as usize..][..block]);
                 written += block;
@@ -286,29 +287,31 @@ impl Moves {
         moves
     }
 
+    /// From a place on, always to the place that the block for it comes from, until there is none or it is taken.
+    fn follow<'a, T>(&self, mut place: u32, places: &mut [Option<&'a mut [T]>], order: &mut Vec<&'a mut [T]>) {
+        while let Some(block) = places.get_mut(place as usize).and_then(Option::take) {
+            order.push(block);
+            place = self.from[place as usize];
+        }
+    }
+
     /// Moves the blocks of `items`, and those that do not fit to `spilt`.
     fn make<T: Keyed>(&self, items: &mut [T], spilt: &mut [T], block: usize) {
         let mut places: Vec<Option<&mut [T]>> = items.chunks_exact_mut(block).map(Some).collect();
         let mut order: Vec<&mut [T]> = Vec::with_capacity(places.len());
         let mut ends = Vec::new();
-        // From a place on, always to the place that the block for it comes from, until there is none or it is taken.
-        fn walk<'a, T>(mut place: u32, from: &[u32], places: &mut [Option<&'a mut [T]>], order: &mut Vec<&'a mut [T]>) {
-            while let Some(block) = places.get_mut(place as usize).and_then(Option::take) {
-                order.push(block);
-                place = from[place as usize];
-            }
-        }
         for (spilt, place) in spilt.chunks_exact_mut(block).zip(&self.spilt) {
             if *place != Moves::NONE {
                 order.push(spilt);
-                walk(*place, &self.from, &mut places, &mut order);
+                self.follow(*place, &mut places, &mut order);
                 ends.push((order.len(), false));
             }
         }
+        // Chains start at dead places; what is left then are cycles.
         for cyclic in [false, true] {
             for place in 0..places.len() {
                 if self.from[place] != Moves::NONE && (cyclic || self.dead[place]) && self.from[place] != place as u32 {
-                    walk(place as u32, &self.from, &mut places, &mut order);
+                    self.follow(place as u32, &mut places, &mut order);
                     ends.push((order.len(), cyclic));
                 }
             }
@@ -335,10 +338,11 @@ impl Moves {
     }
 }
 
-/// The bits in which some keys differ.
-fn differing<T: Keyed>(items: &[T]) -> u64 {
-    let first = items.first().map_or(0, T::key);
-    items.par_chunks(SAMPLE).map(|part| differing_from(first, part)).reduce(|| 0, |a, b| a | b)
+/// The least and the greatest key.
+fn range<T: Keyed>(items: &[T]) -> (u64, u64) {
+    let both = |(least, most): (u64, u64), (a, b): (u64, u64)| (least.min(a), most.max(b));
+    let of = |part: &[T]| part.iter().map(|item| (item.key(), item.key())).fold((u64::MAX, 0), both);
+    items.par_chunks(SAMPLE).map(of).reduce(|| (u64::MAX, 0), both)
 }
 
 /// The bits in which some key differs from `first`.
@@ -524,7 +528,8 @@ mod tests {
         })
     }
 
-    /// Key shapes: uniform, few values, low bits only, high bits only, skewed, sorted, two far clusters.
+    /// Key shapes: uniform, few values, low bits only, high bits only, skewed, sorted, two far clusters, equal, falling, one far
+    /// outlier, sorted but for a few.
     fn shaped(shape: u32, len: usize) -> Vec<u64> {
         let keys = random(u64::from(shape)).take(len).enumerate();
         let key = |(i, key): (usize, u64)| match shape {
@@ -535,7 +540,22 @@ mod tests {
             4 => key >> (key % 64),
             5 => i as u64,
             6 => (key & 0xff) | if key >> 63 == 0 { 0 } else { !0xff },
-            _ => 42,
+            7 => 42,
+            8 => (len - i) as u64,
+            9 => {
+                if i == len / 2 {
+                    u64::MAX
+                } else {
+                    key % 100_000
+                }
+            }
+            _ => {
+                if key % 100 == 0 {
+                    key
+                } else {
+                    (i as u64) << 20
+                }
+            }
         };
         keys.map(key).collect()
     }
@@ -544,7 +564,7 @@ mod tests {
     fn every_shape_at_every_awkward_length_is_sorted_stably() {
         let on = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         for (threads, pool) in [1, 3].map(|threads| (threads, on(threads))) {
-            for shape in 0..8 {
+            for shape in 0..11 {
                 for len in [0, 1, 2, SMALL, SMALL + 1, 1000, 30_000, 300_000] {
                     let keys = shaped(shape, len);
                     let mut items: Vec<(u64, u32)> = keys.iter().copied().zip(0..).collect();
