@@ -28,7 +28,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] =
 const CRATES: &[(&str, &[&str])] = &[
     ("wgpu", &["backend/gpu"]),
     ("pollster", &["backend/gpu"]),
-    ("rayon", &["backend/cpu", "exec", "input"]),
+    ("rayon", &["backend/cpu", "column", "exec", "input"]),
     ("memmap2", &["input"]),
     ("sqlparser", &["expr"]),
     ("parquet", &["input", "output"]),
