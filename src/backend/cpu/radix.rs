@@ -105,7 +105,7 @@ struct Bucket<'a, T> {
 /// Divides `items` into buckets and sorts these. Buckets are such that the keys `least` and `most` are far apart.
 fn divide<T: Keyed>(items: &mut [T], least: u64, most: u64) {
     let buckets = Buckets::new(items.len(), least, most);
-    let block = 1 << ((BUFFERS / buckets.count).min(BLOCK) / size_of::<T>()).ilog2();
+    let block = 1 << ((BUFFERS / buckets.count).min(BLOCK) / size_of::<T>()).max(1).ilog2();
     // A stripe is long compared to its buffers.
     let stripes = (items.len() / (4 * block * buckets.count)).clamp(1, rayon::current_num_threads());
     let stripe = items.len().div_ceil(stripes).next_multiple_of(block);
@@ -419,7 +419,7 @@ impl Digit {
 fn finish<T: Keyed>(place: &mut [T], pieces: &[Piece<T>], scratch: &mut Scratch<T>) {
     if place.len() <= SMALL {
         gather(place, pieces);
-        return small(place);
+        return place.sort_by_key(T::key);
     }
     let first = pieces.iter().find_map(|piece| piece.items(place).first()).map_or(0, T::key);
     let differ = pieces.iter().fold(0, |bits, piece| bits | differing_from(first, piece.items(place)));
@@ -492,24 +492,6 @@ fn move_by<T: Keyed>(from: &[T], to: &mut [T], digit: Digit, starts: &mut [u32; 
         let next = &mut starts[digit.of(item)];
         to[*next as usize] = *item;
         *next += 1;
-    }
-}
-
-/// Few items: by comparison, in place.
-fn small<T: Keyed>(items: &mut [T]) {
-    if items.len() <= 20 {
-        for i in 1..items.len() {
-            let item = items[i];
-            let key = item.key();
-            let mut at = i;
-            while at > 0 && items[at - 1].key() > key {
-                items[at] = items[at - 1];
-                at -= 1;
-            }
-            items[at] = item;
-        }
-    } else {
-        items.sort_by_key(T::key);
     }
 }
 
