@@ -124,6 +124,18 @@ impl Extreme {
         }
     }
 
+    /// The listed groups, in the listed order.
+    pub fn gather(&self, groups: &[u32]) -> Extreme {
+        Extreme {
+            class: self.class,
+            largest: self.largest,
+            words: groups.iter().filter_map(|&g| self.words.get(g as usize)).copied().collect(),
+            wides: groups.iter().filter_map(|&g| self.wides.get(g as usize)).copied().collect(),
+            seen: groups.iter().map(|&g| self.seen[g as usize]).collect(),
+            dict: self.dict.clone(),
+        }
+    }
+
     /// The value of a group; null if it saw none.
     pub fn value(&self, group: usize) -> Value {
         if self.seen[group] == 0 {

@@ -123,6 +123,20 @@ impl State {
         }
     }
 
+    /// The states of the listed groups, in the listed order. The values of bags stay where they are: there is nothing to
+    /// gather, and asking for it gives an empty bag.
+    pub fn gather(&self, groups: &[u32]) -> State {
+        match self {
+            State::Count(counts) => State::Count(groups.iter().map(|&g| counts[g as usize]).collect()),
+            State::IntSum(sums) => State::IntSum(sums.gather(groups)),
+            State::FloatSum(sums) => State::FloatSum(sums.gather(groups)),
+            State::IntProduct(sums) => State::IntProduct(sums.gather(groups)),
+            State::FloatProduct(sums) => State::FloatProduct(sums.gather(groups)),
+            State::Extreme(extreme) => State::Extreme(extreme.gather(groups)),
+            State::Bag(bag) => State::Bag(bag.clone()),
+        }
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         match self {

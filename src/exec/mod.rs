@@ -1,10 +1,12 @@
 //! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
 
+mod emit;
 mod engine;
 mod explain;
 mod ledger;
 mod result;
 mod run;
+mod shuffle;
 mod sort;
 
 pub use engine::{Engine, RunReport};
