@@ -8,6 +8,7 @@ mod result;
 mod run;
 mod shuffle;
 mod sort;
+mod table;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;

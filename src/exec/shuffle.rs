@@ -363,15 +363,13 @@ fn partition_rows(
 
 /// Brings a column of all tasks' rows into `out` by partition; it is `default` throughout a block without it. `counts` has
 /// every task's rows in each partition.
-fn scatter<T: Copy + Send>(
+fn scatter<T: Copy + Send + Sync>(
     out: &mut [T],
     counts: &[Vec<usize>],
     tasks: &mut [Task],
     default: T,
     column: impl Fn(&mut Rows) -> Option<Vec<T>> + Sync,
-) where
-    T: Sync,
-{
+) {
     // Every task's places, by partition.
     let mut places: Vec<Vec<IterMut<'_, T>>> = counts.iter().map(|counts| Vec::with_capacity(counts.len())).collect();
     let mut rest = out;
