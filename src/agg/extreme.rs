@@ -124,6 +124,20 @@ impl Extreme {
         }
     }
 
+    /// The listed groups, in the listed order, as a column of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
+        fn pick<T: Copy>(from: &[T], groups: &[u32]) -> Vec<T> {
+            if from.is_empty() { Vec::new() } else { groups.iter().map(|&group| from[group as usize]).collect() }
+        }
+        Extreme {
+            words: pick(&self.words, groups),
+            wides: pick(&self.wides, groups),
+            seen: pick(&self.seen, groups),
+            dict: self.dict.clone(),
+            ..*self
+        }
+    }
+
     /// The value of a group; null if it saw none.
     pub fn value(&self, group: usize) -> Value {
         if self.seen[group] == 0 {
