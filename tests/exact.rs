@@ -3,6 +3,8 @@
 //! The oracle holds every value as an integer over 2^2200 and rounds by searching all floats for the nearest. It
 //! shares no code with what it judges.
 
+#![cfg(not(feature = "fast-float"))]
+
 use num_bigint::{BigInt, BigUint};
 use proptest::prelude::*;
 use tidemill::agg::exact::{

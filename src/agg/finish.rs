@@ -4,7 +4,7 @@ use arrow_buffer::NullBuffer;
 use rayon::prelude::*;
 
 use super::exact::{self, Dyadic, Exact};
-use super::{Function, Moment, State, Values};
+use super::{Function, GroupValues, Moment, State};
 use crate::column::{Column, ColumnData, Type, Value};
 use crate::{Error, Result};
 
@@ -171,7 +171,7 @@ impl Moment {
 
 /// The p-quantile: linear between the two values around position p·(n − 1) (type 7 of Hyndman & Fan, 1996), the position
 /// one float multiplication, the interpolation exact and rounded once. `values` ascend, NaN last.
-fn quantile(values: &mut dyn Values, p: f64, scale: i32) -> Option<f64> {
+fn quantile(values: &mut dyn GroupValues, p: f64, scale: i32) -> Option<f64> {
     let last = values.count().checked_sub(1)?;
     let position = p * last as f64;
     let exact = |value| match value {

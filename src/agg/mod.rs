@@ -11,7 +11,7 @@ mod partial;
 mod state;
 
 pub use arg::{Arg, Slice};
-pub use bag::{Bag, Keep, Values};
+pub use bag::{Bag, GroupValues, Keep};
 pub use extreme::Extreme;
 pub use finish::{Finished, key_column, key_text};
 pub use function::{Function, Moment, Shape, StateKind, StateSpec};

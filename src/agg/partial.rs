@@ -78,8 +78,8 @@ impl Merger {
 mod tests {
     use super::super::{Arg, Keep, Slice, StateKind};
     use super::*;
-    use crate::column::key::int_word;
     use crate::column::Class;
+    use crate::column::key::int_word;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -161,7 +161,7 @@ mod tests {
             prop_assert_eq!(&read(merged(&[&pa, &pb, &pc])), &whole); // merge ∘ split = id
             prop_assert_eq!(&read(merged(&[&pc, &pa, &pb])), &whole); // commutative
             let mut absorbed = Merger::new(&pa.keys, &specs());
-            [&pb, &pa, &pc].map(|p| absorbed.absorb(p.clone()));
+            [&pb, &pa, &pc].into_iter().for_each(|p| absorbed.absorb(p.clone()));
             prop_assert_eq!(&read(absorbed.finish()), &whole);
             prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
             let empty = of(&[]);

@@ -227,7 +227,7 @@ impl Bag {
     }
 
     /// Calls `each` for every group, on all threads of the pool, and gives what it gave, in order.
-    pub fn map_groups<T: Send>(&self, each: impl Fn(&mut dyn Values) -> T + Sync) -> Vec<T> {
+    pub fn map_groups<T: Send>(&self, each: impl Fn(&mut dyn GroupValues) -> T + Sync) -> Vec<T> {
         let ranks = self.ranks();
         match &self.words {
             Words::Narrow(store) => self.map_store(store, &ranks, each),
@@ -239,7 +239,7 @@ impl Bag {
         &self,
         store: &Store<W>,
         ranks: &Ranks,
-        each: impl Fn(&mut dyn Values) -> T + Sync,
+        each: impl Fn(&mut dyn GroupValues) -> T + Sync,
     ) -> Vec<T> {
         let groups = (0..self.groups).into_par_iter();
         let read = |fresh: &mut Vec<W>, group| {
@@ -288,7 +288,7 @@ impl Bag {
 type Ranks = Option<(Arc<Vec<u32>>, Vec<u32>)>;
 
 /// The values of one group.
-pub trait Values {
+pub trait GroupValues {
     /// How many there are.
     fn count(&self) -> u64;
     /// How many distinct ones there are.
@@ -340,7 +340,7 @@ impl<W: Word> Group<'_, W> {
     }
 }
 
-impl<W: Word> Values for Group<'_, W> {
+impl<W: Word> GroupValues for Group<'_, W> {
     fn count(&self) -> u64 {
         self.fresh.len() as u64 + self.counted.iter().map(|e| u64::from(e.times)).sum::<u64>()
     }
