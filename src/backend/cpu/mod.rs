@@ -1,6 +1,7 @@
 //! The CPU backend: every worker runs morsels through the program and into group states of its own; nothing is shared
 //! while it runs, and the caller merges the workers' partials.
 
+pub mod radix;
 mod select;
 mod worker;
 
