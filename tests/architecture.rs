@@ -29,7 +29,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("wgpu", &["backend/gpu"]),
     ("pollster", &["backend/gpu"]),
     // agg finishes groups on the pool that exec installs.
-    ("rayon", &["agg", "backend/cpu", "exec", "input"]),
+    ("rayon", &["agg", "backend/cpu", "column", "exec", "input"]),
     ("memmap2", &["input"]),
     ("sqlparser", &["expr"]),
     ("parquet", &["input", "output"]),
