@@ -13,12 +13,12 @@ mod rows;
 mod state;
 
 pub use arg::{Arg, Slice};
-pub use bag::{Bag, Keep};
+pub use bag::{Bag, GroupValues, Keep};
 pub use extreme::Extreme;
 pub use finish::{Finished, key_column, key_text};
 pub use function::{Function, Moment, Shape, StateKind, StateSpec};
 pub use group::GroupTable;
 pub use layout::{Layout, Ranks};
 pub use partial::{Merger, Partial};
-pub use rows::{Rows, Values, ValuesData};
+pub use rows::{ArgColumn, ArgData, Rows};
 pub use state::State;

@@ -123,17 +123,24 @@ impl State {
         }
     }
 
-    /// The states of the listed groups, in the listed order. The values of bags stay where they are: there is nothing to
-    /// gather, and asking for it gives an empty bag.
-    pub fn gather(&self, groups: &[u32]) -> State {
+    /// [`State::merge`] of states that are not needed any more: what can be taken over is not copied.
+    pub fn absorb(&mut self, other: State, map: &[u32]) {
+        match (self, other) {
+            (State::Bag(bag), State::Bag(from)) => bag.absorb(from, map),
+            (state, other) => state.merge(&other, map),
+        }
+    }
+
+    /// The listed groups, in the listed order, as states of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
         match self {
-            State::Count(counts) => State::Count(groups.iter().map(|&g| counts[g as usize]).collect()),
+            State::Count(counts) => State::Count(groups.iter().map(|&group| counts[group as usize]).collect()),
             State::IntSum(sums) => State::IntSum(sums.gather(groups)),
             State::FloatSum(sums) => State::FloatSum(sums.gather(groups)),
             State::IntProduct(sums) => State::IntProduct(sums.gather(groups)),
             State::FloatProduct(sums) => State::FloatProduct(sums.gather(groups)),
             State::Extreme(extreme) => State::Extreme(extreme.gather(groups)),
-            State::Bag(bag) => State::Bag(bag.clone()),
+            State::Bag(bag) => State::Bag(bag.gather(groups)),
         }
     }
 

@@ -31,6 +31,12 @@ pub(super) struct Threads<'a> {
     pub cancel: &'a AtomicBool,
 }
 
+/// A pool of `threads` threads.
+pub(super) fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })
+}
+
 impl Threads<'_> {
     /// Ends a step if the run was cancelled.
     pub fn go_on(&self) -> Result<()> {
@@ -114,12 +120,14 @@ pub(super) fn emit(
     };
     let schema = result_schema(&plan.outputs);
     let emitter = Emitter { plan, schema, pieces, make, threads, state: Mutex::new(state), changed: Condvar::new() };
+    // A pool of one for each thread: what would use all threads for one piece stays on the thread that makes it.
+    let pools = (0..threads.count.max(1)).map(|_| thread_pool(1)).collect::<Result<Vec<_>>>()?;
     let (sender, receiver) = bounded(WAITING);
     let mut rows = 0;
     let given = std::thread::scope(|scope| {
-        for _ in 0..threads.count.max(1) {
+        for pool in &pools {
             let (emitter, sender) = (&emitter, sender.clone());
-            scope.spawn(move || emitter.work(&sender));
+            scope.spawn(move || pool.install(|| emitter.work(&sender)));
         }
         drop(sender);
         let mut early = BTreeMap::new();

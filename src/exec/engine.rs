@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::emit::Threads;
+use super::emit::{Threads, thread_pool};
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
 use super::{Ledger, Observer};
@@ -220,8 +220,7 @@ impl Engine {
         };
         let (found, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
         let finishing = Instant::now();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
-        let pool = pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })?;
+        let pool = thread_pool(settings.threads)?;
         let threads = Threads { count: settings.threads, pool: &pool, cancel: &self.cancel };
         let mut batches = Vec::new();
         let mut keep = |batch| {

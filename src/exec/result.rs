@@ -11,7 +11,7 @@ use super::emit::{Threads, emit};
 use super::shuffle::{Found, PARTITION, Shuffled};
 use super::sort::{Term, sort};
 use super::table::Table;
-use crate::agg::{Function, Partial, State};
+use crate::agg::{Function, Partial};
 use crate::column::{Class, Type};
 use crate::expr::{NodeId, Op};
 use crate::plan::{Call, Output, Plan};
@@ -45,8 +45,7 @@ pub(super) fn finish(
         found.groups.groups = 1;
         found.groups.states.iter_mut().for_each(|s| s.resize(1));
     }
-    let splits = found.groups.states.iter().all(|state| !matches!(state, State::Bag(_)));
-    if found.rows.is_empty() && (found.groups.groups <= ONE_PIECE || !splits) {
+    if found.rows.is_empty() && found.groups.groups <= ONE_PIECE {
         let groups = found.groups.groups as u64;
         let piece = threads.pool.install(|| {
             let order = key_order(plan, &found.groups);

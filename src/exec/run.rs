@@ -89,13 +89,11 @@ pub(super) fn run(
         partials.push(partial);
         rows.extend(more);
     }
-    let mut partials = partials.into_iter();
-    let first = partials.next();
-    let groups = match (first, partials.len()) {
-        (Some(one), 0) => one,
-        (first, _) => {
+    let groups = match <[Partial; 1]>::try_from(partials) {
+        Ok([one]) => one,
+        Err(partials) => {
             let mut merger = Merger::new(&stage.key_shape(), &stage.states);
-            first.iter().chain(partials.as_slice()).for_each(|p| merger.push(p));
+            partials.into_iter().for_each(|p| merger.absorb(p));
             merger.finish()
         }
     };

@@ -11,7 +11,7 @@ use std::slice::IterMut;
 
 use rayon::prelude::*;
 
-use crate::agg::{Layout, Partial, Ranks, Rows, State, StateSpec, Values, ValuesData};
+use crate::agg::{Layout, Partial, Ranks, Rows, State, StateSpec, ArgColumn, ArgData};
 
 /// Rows or groups of a partition, about: with their keys and arguments, less than a core's own cache holds.
 pub(super) const PARTITION: usize = 1 << 14;
@@ -35,7 +35,7 @@ pub(super) struct Shuffled {
     states: Vec<StateSpec>,
     /// The packed keys of the rows, and their arguments.
     keys: Vec<Vec<u64>>,
-    args: Vec<Values>,
+    args: Vec<ArgColumn>,
     /// Where each partition's rows begin, and the end of the last one's.
     bounds: Vec<usize>,
     /// The groups, their packed keys by partition, and which group each is.
@@ -302,9 +302,9 @@ fn partition_rows(
     count: usize,
     layout: &Layout,
     bounds: &Bounds,
-) -> (Vec<Vec<u64>>, Vec<Values>, Vec<usize>) {
+) -> (Vec<Vec<u64>>, Vec<ArgColumn>, Vec<usize>) {
     let partitions = bounds.partitions();
-    let mut args: Vec<Values> = Vec::new();
+    let mut args: Vec<ArgColumn> = Vec::new();
     if let Some(first) = rows.first() {
         for (arg, values) in first.args.iter().enumerate() {
             args.push(values.like(count, rows.iter().any(|rows| rows.args[arg].valid.is_some())));
@@ -341,17 +341,17 @@ fn partition_rows(
         macro_rules! scatter_as {
             ($out:expr, $arm:ident, $zero:expr) => {
                 scatter($out, &counts, &mut tasks, $zero, |rows| match &mut rows.args[arg].data {
-                    ValuesData::$arm(v, ..) => Some(std::mem::take(v)),
+                    ArgData::$arm(v, ..) => Some(std::mem::take(v)),
                     _ => None,
                 })
             };
         }
         match &mut values.data {
-            ValuesData::Bool(out) => scatter_as!(out, Bool, 0),
-            ValuesData::Int(out) => scatter_as!(out, Int, 0),
-            ValuesData::Wide(out) => scatter_as!(out, Wide, 0),
-            ValuesData::Float(out) => scatter_as!(out, Float, 0.0),
-            ValuesData::Str(out, _) => scatter_as!(out, Str, 0),
+            ArgData::Bool(out) => scatter_as!(out, Bool, 0),
+            ArgData::Int(out) => scatter_as!(out, Int, 0),
+            ArgData::Wide(out) => scatter_as!(out, Wide, 0),
+            ArgData::Float(out) => scatter_as!(out, Float, 0.0),
+            ArgData::Str(out, _) => scatter_as!(out, Str, 0),
         }
         if let Some(valid) = &mut values.valid {
             scatter(valid, &counts, &mut tasks, 1, |rows| rows.args[arg].valid.take());

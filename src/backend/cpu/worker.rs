@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Counts, FailedRows, Failure, Worker};
 use super::select::{Picked, Selection};
-use crate::agg::{Arg, Merger, Partial, Rows, StateKind};
+use crate::agg::{Arg, Merger, Partial, Rows};
 use crate::column::{Chunk, KeyColumn};
 use crate::expr::{Evaluator, NodeId};
 use crate::plan::Stage;
@@ -107,10 +107,7 @@ struct Look {
 
 impl Look {
     fn new(stage: &Stage) -> Look {
-        // Bags hold every row anyway.
-        let bags = stage.states.iter().any(|state| matches!(state.kind, StateKind::Bag(..)));
-        let never = bags || stage.keys.is_empty();
-        Look { rows: 0, next: if never { usize::MAX } else { FIRST_LOOK }, before: (0, 0) }
+        Look { rows: 0, next: if stage.keys.is_empty() { usize::MAX } else { FIRST_LOOK }, before: (0, 0) }
     }
 
     /// To be told of `more` rows after which there are `groups` groups.
