@@ -11,7 +11,7 @@ use std::slice::IterMut;
 
 use rayon::prelude::*;
 
-use crate::agg::{Layout, Partial, Ranks, Rows, State, StateSpec, ArgColumn, ArgData};
+use crate::agg::{ArgColumn, ArgData, Layout, Partial, Ranks, Rows, State, StateSpec};
 
 /// Rows or groups of a partition, about: with their keys and arguments, less than a core's own cache holds.
 pub(super) const PARTITION: usize = 1 << 14;
