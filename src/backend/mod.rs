@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::agg::Partial;
+use crate::agg::{Partial, Rows};
 use crate::column::Chunk;
 use crate::plan::Stage;
 use crate::{Error, Result};
@@ -69,6 +69,11 @@ pub trait Worker: Send {
     /// Groups it holds, as far as it knows.
     fn groups(&self) -> usize {
         0
+    }
+
+    /// Rows it has taken in and not grouped, to be asked for after [`Worker::finish`].
+    fn rows(&mut self) -> Vec<Rows> {
+        Vec::new()
     }
 
     /// Time spent, by name, for the ledger: "upload", "kernel", "readback" …
