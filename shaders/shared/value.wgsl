@@ -114,20 +114,25 @@ fn slice_of(x: Real, y: Real) -> vec4<u32> {
             magnitude[i + Y_WORDS] = carry;
         }
     }
-    let first = bitcast<i32>(params.base) - exponent;
-    let skip = u32(first) & 31u;
+    // The magnitude moves up by `up` bits: by a part of a word first, then by whole words. No word is picked by an index
+    // that differs between lanes: an array in registers has none.
+    let up = exponent - bitcast<i32>(params.base);
+    let part = u32(up) & 31u;
+    let words = up >> 5u;
     var slice = vec4<u32>(0u);
-    for (var w = 0; w < 3; w++) {
-        let word = (first >> 5u) + w;
-        var low = 0u;
-        var high = 0u;
-        if (word >= 0 && word < i32(MAGNITUDE)) {
-            low = magnitude[word];
+    var below = 0u;
+    for (var i = 0u; i <= MAGNITUDE; i++) {
+        var word = 0u;
+        if (i < MAGNITUDE) {
+            word = magnitude[i];
         }
-        if (word >= -1 && word < i32(MAGNITUDE) - 1) {
-            high = magnitude[word + 1];
-        }
-        slice[w] = select((low >> skip) | (high << ((32u - skip) & 31u)), low, skip == 0u);
+        // Two shifts, since one by 32 is no shift in WGSL.
+        let moved = (word << part) | ((below >> 1u) >> (31u - part));
+        let to = i32(i) + words;
+        slice.x = select(slice.x, moved, to == 0);
+        slice.y = select(slice.y, moved, to == 1);
+        slice.z = select(slice.z, moved, to == 2);
+        below = word;
     }
     if (negative) {
         slice = negate_words(slice);

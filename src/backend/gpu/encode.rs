@@ -1,5 +1,7 @@
 //! One recording on its way to the device: physical buffers, staged bytes, encoded commands.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use super::device::Gpu;
@@ -305,6 +307,9 @@ impl<'a> Submission<'a> {
             });
             Readback { buffer, mapped, ranges, timed }
         });
-        Ok(Pending { index, readback, kept })
+        let done = Arc::new(AtomicBool::new(false));
+        let signal = Arc::clone(&done);
+        self.gpu.queue.on_submitted_work_done(move || signal.store(true, Ordering::Release));
+        Ok(Pending { index, readback, kept, done })
     }
 }

@@ -1,6 +1,6 @@
 //! Buffers that outlive recordings: by size class, so that after the first chunk nothing is allocated.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use super::device::Gpu;
 use crate::Result;
 
 /// What a buffer is for; buffers are reused within their use alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {
     /// Kernels read and write it.
     Storage,
@@ -76,7 +76,7 @@ impl Drop for KeptBuffer {
 /// Free buffers by use and size.
 #[derive(Debug)]
 pub(super) struct Pool {
-    free: HashMap<(Use, u64), Vec<wgpu::Buffer>>,
+    free: BTreeMap<(Use, u64), Vec<wgpu::Buffer>>,
     /// Kept buffers whose last owner is gone.
     returned: Arc<Mutex<Vec<wgpu::Buffer>>>,
     /// Staging buffers that are mapped again, sent by wgpu's callback.
@@ -86,7 +86,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self { free: HashMap::new(), returned: Arc::default(), remapped: channel(), memory: Memory::default() }
+        Self { free: BTreeMap::new(), returned: Arc::default(), remapped: channel(), memory: Memory::default() }
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -100,7 +100,9 @@ impl Pool {
         if bytes > gpu.max_buffer {
             return Err(gpu.too_large("buffers", gpu.max_buffer, bytes));
         }
-        if let Some(buffer) = self.free.get_mut(&(kind, size)).and_then(Vec::pop) {
+        // One somewhat too large is better than a new one: chunks differ a little in their groups.
+        let fitting = self.free.range_mut((kind, size)..=(kind, size.saturating_mul(2)));
+        if let Some(buffer) = fitting.map(|(_, buffers)| buffers).find_map(Vec::pop) {
             return Ok(buffer);
         }
         self.memory.allocations += 1;
@@ -137,7 +139,7 @@ impl Pool {
     /// Drops every free buffer, after the device ran out of memory.
     pub(super) fn clear(&mut self) {
         self.collect();
-        for buffer in self.free.drain().flat_map(|(_, buffers)| buffers) {
+        for buffer in std::mem::take(&mut self.free).into_values().flatten() {
             self.memory.bytes = self.memory.bytes.saturating_sub(buffer.size());
             buffer.destroy();
         }
