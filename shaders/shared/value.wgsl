@@ -5,9 +5,8 @@
 // complement. The host adds the windows' sums.
 //
 // The kernel declares `planes` and the members x_at, y_at, x_valid, y_valid, stride and base of `params`. X_WORDS and
-// Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone).
-
-const NO_PLANE: u32 = 0xffffffffu;
+// Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone). X_NULLABLE and Y_NULLABLE
+// say whether there are validity planes.
 
 // ± magnitude · 2^exponent; a zero stands for NaN and the infinities, which the flags report.
 struct Real {
@@ -18,10 +17,10 @@ struct Real {
 
 fn is_valid(row: u32) -> bool {
     var valid = true;
-    if (params.x_valid != NO_PLANE) {
+    if (X_NULLABLE != 0u) {
         valid = planes[params.x_valid + row] != 0u;
     }
-    if (params.y_valid != NO_PLANE) {
+    if (Y_NULLABLE != 0u) {
         valid = valid && planes[params.y_valid + row] != 0u;
     }
     return valid;

@@ -1,17 +1,17 @@
 //! One state for all items.
 
 use super::shader::{Kernel, Shape, assemble};
-use super::value::Reduction;
+use super::value::{Reduction, ValuePlanes};
 
-/// The kernel over rows; its parameters are [`SegmentedReduceRowsParams`](super::segmented_reduce::SegmentedReduceRowsParams).
-pub fn rows(shape: &Shape, reduction: &Reduction) -> Kernel {
+/// The kernel over rows, for values that stand as in `values`; its parameters are [`SegmentedReduceRowsParams`](super::segmented_reduce::SegmentedReduceRowsParams).
+pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
         include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
         include_str!("../../shaders/shared/value.wgsl"),
         include_str!("../../shaders/reduce.wgsl"),
     ];
-    Kernel::new("reduce", "main", assemble(shape, &reduction.constants(), &parts))
+    Kernel::new("reduce", "main", assemble(shape, &reduction.constants_for(values), &parts))
 }
 
 /// The kernel over the tiles' records; its parameters are

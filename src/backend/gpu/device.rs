@@ -205,9 +205,11 @@ fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
+/// The shape kernels get on an adapter unless the options name one.
+///
 /// A GPU hides latency with many invocations. A software driver pays for every barrier and runs one subgroup as one
 /// vector, so there a workgroup is one subgroup and each invocation does more.
-fn default_shape(info: &AdapterInfo) -> Shape {
+pub fn default_shape(info: &AdapterInfo) -> Shape {
     match (info.kind, info.subgroups) {
         (Kind::Software, Some((smallest, largest))) => {
             Shape { workgroup: largest.clamp(8, 256), items: 256, subgroups: Some(smallest) }

@@ -57,6 +57,9 @@ pub struct Pending {
     pub(super) index: wgpu::SubmissionIndex,
     pub(super) readback: Option<Readback>,
     pub(super) kept: Vec<Kept>,
+    /// Staging buffers, mapped again once the device has read them. They are free when the submission has been waited
+    /// for and not before, so that how many there are does not depend on who was quicker.
+    pub(super) staging: Receiver<wgpu::Buffer>,
     /// Set by wgpu, when it is polled, once the device has done everything.
     pub(super) done: Arc<AtomicBool>,
 }
@@ -219,6 +222,7 @@ impl Engine {
     pub fn wait(&mut self, pending: Pending) -> Result<Outcome> {
         self.poll(pending.index)?;
         self.gpu.check_alive()?;
+        pending.staging.try_iter().for_each(|buffer| self.pool.give(Use::Staging, buffer));
         let mut outcome = Outcome { kept: pending.kept, ..Outcome::default() };
         let Some(readback) = pending.readback else { return Ok(outcome) };
         if readback.mapped.try_recv() != Ok(true) {

@@ -34,7 +34,7 @@ mod worker;
 
 pub use adapter::{Adapter, AdapterInfo, Kind, adapters, adapters_from_env, no_adapter};
 pub use backend::{GpuBackend, Measured};
-pub use device::{Fault, Faults, Gpu, Options};
+pub use device::{Fault, Faults, Gpu, Options, default_shape};
 pub use engine::{Engine, Outcome, Pending, Timing, Totals};
 pub use explain::Explanation;
 pub use pool::{Kept, Memory};

@@ -212,7 +212,7 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::value::{Kind, Op, Reduction};
+    use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
     use crate::kernel::{self, Shape};
 
     /// Every kernel in a shape.
@@ -224,12 +224,19 @@ mod tests {
         all.extend([gather::kernel(shape), key_bits::kernel(shape), pack_keys::kernel(shape)]);
         all.push(radix_histogram::kernel(shape));
         all.extend([true, false].map(|pairs| radix_scatter::kernel(shape, pairs)));
-        all.extend([Kind::I64, Kind::I128, Kind::F64].map(|kind| exponent_range::kernel(shape, kind)));
+        let values = ValuePlanes::two((0, Some(8)), (0, Some(9)), 1);
+        all.extend([Kind::I64, Kind::I128, Kind::F64].map(|kind| exponent_range::kernel(shape, kind, &values)));
         for op in [Op::Count, Op::Flags, Op::Sum, Op::Min, Op::Max] {
             let reduction = Reduction { op, x: Kind::I128, y: (op == Op::Sum).then_some(Kind::I128) };
-            all.extend([segmented_reduce::rows(shape, &reduction), segmented_reduce::records(shape, &reduction)]);
-            all.extend([reduce::rows(shape, &reduction), reduce::records(shape, &reduction)]);
-            all.extend([direct_aggregate::kernel(shape, &reduction), direct_combine::kernel(shape, &reduction)]);
+            all.extend([
+                segmented_reduce::rows(shape, &reduction, &values),
+                segmented_reduce::records(shape, &reduction),
+            ]);
+            all.extend([reduce::rows(shape, &reduction, &values), reduce::records(shape, &reduction)]);
+            all.extend([
+                direct_aggregate::kernel(shape, &reduction, &values),
+                direct_combine::kernel(shape, &reduction),
+            ]);
         }
         all.extend(shape.subgroups.map(|_| lane_order::kernel(shape)));
         all

@@ -1,7 +1,6 @@
 //! Buffers that outlive recordings: by size class, so that after the first chunk nothing is allocated.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::Gpu;
@@ -79,14 +78,12 @@ pub(super) struct Pool {
     free: BTreeMap<(Use, u64), Vec<wgpu::Buffer>>,
     /// Kept buffers whose last owner is gone.
     returned: Arc<Mutex<Vec<wgpu::Buffer>>>,
-    /// Staging buffers that are mapped again, sent by wgpu's callback.
-    remapped: (Sender<wgpu::Buffer>, Receiver<wgpu::Buffer>),
     memory: Memory,
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self { free: BTreeMap::new(), returned: Arc::default(), remapped: channel(), memory: Memory::default() }
+        Self { free: BTreeMap::new(), returned: Arc::default(), memory: Memory::default() }
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -120,17 +117,6 @@ impl Pool {
         self.free.entry((kind, buffer.size())).or_default().push(buffer);
     }
 
-    /// Asks wgpu to map a staging buffer again once the device has read it; it is free from then on.
-    pub(super) fn give_staging(&mut self, buffer: wgpu::Buffer) {
-        let (sender, mapped) = (self.remapped.0.clone(), buffer.clone());
-        buffer.map_async(wgpu::MapMode::Write, .., move |result| {
-            if result.is_ok() {
-                // The receiver is gone only when the engine is.
-                let _ = sender.send(mapped);
-            }
-        });
-    }
-
     /// Hands `buffer` out as kept.
     pub(super) fn keep(&self, buffer: wgpu::Buffer, bytes: u64) -> Kept {
         Kept(Arc::new(KeptBuffer { buffer, bytes, home: Arc::clone(&self.returned) }))
@@ -148,9 +134,6 @@ impl Pool {
     fn collect(&mut self) {
         let returned = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
         returned.into_iter().for_each(|buffer| self.give(Use::Storage, buffer));
-        while let Ok(buffer) = self.remapped.1.try_recv() {
-            self.give(Use::Staging, buffer);
-        }
     }
 }
 

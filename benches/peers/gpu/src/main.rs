@@ -12,15 +12,15 @@ mod tide;
 
 use std::time::Instant;
 
+use tidemill::backend::gpu::{AdapterInfo, Kind, default_shape};
+use tidemill::kernel::Shape;
+
 /// Sizes sorted, as powers of two.
 const SIZES: [u32; 2] = [22, 24];
-/// What a device with subgroups of 32 and no quirks gets.
-const AS_ON_A_GPU: tide::Cut = tide::Cut { workgroup: 256, items: 16, subgroup: 0 };
-
 struct Arguments {
     adapter: Option<String>,
     rounds: usize,
-    shape: Option<tide::Cut>,
+    shape: Option<Shape>,
     sizes: Vec<u32>,
 }
 
@@ -35,9 +35,9 @@ fn arguments() -> Result<Arguments, String> {
             "--shape" => {
                 let parts: Vec<u32> = value()?.split('x').filter_map(|part| part.parse().ok()).collect();
                 let &[workgroup, items, subgroup] = parts.as_slice() else {
-                    return Err("--shape is WORKGROUPxITEMSxSUBGROUP".into());
+                    return Err("--shape is WORKGROUPxITEMSxSUBGROUP; 0 for no subgroups".into());
                 };
-                given.shape = Some(tide::Cut { workgroup, items, subgroup });
+                given.shape = Some(Shape { workgroup, items, subgroups: (subgroup > 0).then_some(subgroup) });
             }
             size => given.sizes.push(size.parse().map_err(|e| format!("{size}: {e}"))?),
         }
@@ -138,12 +138,13 @@ fn run() -> Result<(), String> {
     println!("tidemill {}, lampshade 0.13.0, both on wgpu 30", tree());
     println!("command: {}", std::env::args().collect::<Vec<_>>().join(" "));
     println!("million items a second: median of {} runs in turns (fastest)", given.rounds);
-    let cuts = match given.shape {
-        Some(cut) => vec![Some(cut)],
-        None => vec![None, Some(AS_ON_A_GPU)],
+    let shapes = match given.shape {
+        Some(shape) => vec![Some(shape)],
+        // As the adapter's kind chooses, and as if it were hardware.
+        None => vec![None, Some(default_shape(&AdapterInfo { kind: Kind::Discrete, ..adapter.info.clone() }))],
     };
-    for cut in cuts {
-        let mut tide = tide::Tide::open(adapter, cut)?;
+    for shape in shapes {
+        let mut tide = tide::Tide::open(adapter, shape)?;
         println!("\ntidemill's kernels cut to {:?}", tide.shape());
         for &size in &given.sizes {
             compare(&mut tide, &mut peer, 1 << size, given.rounds)?;

@@ -5,14 +5,6 @@ use tidemill::backend::gpu::{Adapter, Engine, Gpu, Kept, Options, Recording, Tra
 use tidemill::kernel::value::{Kind, Op, Reduction, ValuePlanes};
 use tidemill::kernel::{Kernel, Params, Shape, assemble};
 
-/// A shape asked for; no subgroup means the adapter's smallest.
-#[derive(Clone, Copy)]
-pub struct Cut {
-    pub workgroup: u32,
-    pub items: u32,
-    pub subgroup: u32,
-}
-
 pub struct Tide {
     engine: Engine,
 }
@@ -73,13 +65,7 @@ fn main(at: Invocation) {
 ";
 
 impl Tide {
-    pub fn open(adapter: &Adapter, cut: Option<Cut>) -> Result<Tide, String> {
-        let smallest = adapter.info.subgroups.map(|(smallest, _)| smallest);
-        let shape = cut.map(|Cut { workgroup, items, subgroup }| Shape {
-            workgroup,
-            items,
-            subgroups: if subgroup > 0 { Some(subgroup) } else { smallest },
-        });
+    pub fn open(adapter: &Adapter, shape: Option<Shape>) -> Result<Tide, String> {
         let gpu = Gpu::open(adapter, Options { shape, ..Options::default() });
         let engine = gpu.and_then(Engine::new).map_err(|error| error.to_string())?;
         Ok(Tide { engine })

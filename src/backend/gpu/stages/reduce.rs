@@ -42,7 +42,7 @@ pub fn reduce(
     // An order, a segment, the value's words and a validity word per row.
     let per_row = 2 + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(most) * words);
-    rec.dispatch(rows(shape, reduction), params, &bindings, tiles, traffic);
+    rec.dispatch(rows(shape, reduction, &values), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles * 2;
         tiles = shape.tiles(n);
@@ -94,7 +94,7 @@ pub fn reduce_all(
     let value = u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words()));
     let per_row = u64::from(order.is_some()) + value + validity;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(tiles) * 4);
-    rec.dispatch(all_rows::rows(shape, reduction), params, &bindings, tiles, traffic);
+    rec.dispatch(all_rows::rows(shape, reduction, &values), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles;
         tiles = shape.tiles(n);
