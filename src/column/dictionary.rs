@@ -1,59 +1,215 @@
 //! A run-wide dictionary: every distinct string of a column once, with a 32-bit code.
 //!
-//! All chunks of a run share one dictionary a column, so codes compare across chunks and threads. A reader first
-//! finds the distinct strings of its chunk, then interns those in one batch: the lock is taken once a chunk, not
-//! once a row. Codes are given in the order of arrival, which depends on threads; nothing that leaves the engine
-//! may depend on them, only on the strings.
+//! All chunks of a run share one dictionary a column, so codes compare across chunks and threads. Codes are given in the order
+//! of arrival, which depends on threads; nothing that leaves the engine may depend on them, only on the strings.
+//!
+//! How it is laid out (ADR 5):
+//! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments, never moved.
+//! - **Tables**, 64 shards by hash, open addressing: a slot of 8 bytes is 32 bits of hash and a code. A slot is published after
+//!   its view, so look-ups take no lock: a slot and a view tell whether a short string is there.
+//! - **Blocks** of text for long strings, each written once.
+//!
+//! New strings are added shard by shard under the shard's lock; only giving codes and writing views is one at a time.
+//! Readers hold a [`Snapshot`]; what was added since is not in it, and looked for again under the lock.
 
-use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
-use hashbrown::HashTable;
-
+use super::interner::Interner;
+use super::text::{Key, Text, Word};
 use crate::{Error, Result};
 
+/// Shards of a dictionary: more than there are threads to meet in one, few enough that a small dictionary stays in a
+/// first-level cache.
+pub(super) const SHARDS: usize = 64;
+
 /// Distinct strings and their codes. Grows, never shrinks; a code once given stays.
-#[derive(Default)]
 pub struct Dictionary {
-    inner: RwLock<Inner>,
+    shards: [Mutex<Filled>; SHARDS],
+    views: Mutex<Views>,
+    /// Codes given, with their views written.
+    len: AtomicUsize,
+    snapshot: RwLock<Arc<Snapshot>>,
     ranks: Mutex<Arc<Vec<u32>>>,
 }
 
+/// Used slots of a shard's table.
 #[derive(Default)]
-struct Inner {
-    bytes: String,
-    /// String `i` is `bytes[ends[i - 1]..ends[i]]`.
-    ends: Vec<usize>,
-    codes: HashTable<u32>,
-    hasher: foldhash::fast::FixedState,
+struct Filled(usize);
+
+/// What only the thread that gives codes needs to know.
+#[derive(Default)]
+struct Views {
+    /// Blocks of long strings so far, and their bytes.
+    blocks: usize,
+    block_bytes: usize,
 }
 
-impl Inner {
-    fn get(&self, code: u32) -> &str {
-        let code = code as usize;
-        let start = if code == 0 { 0 } else { self.ends[code - 1] };
-        &self.bytes[start..self.ends[code]]
+/// The places of all strings, as of some moment. The parts are shared; only their lists are its own.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    tables: Vec<Arc<Table>>,
+    views: Vec<Arc<[[AtomicU64; 2]]>>,
+    blocks: Vec<Arc<[OnceLock<Box<str>>]>>,
+}
+
+/// A key that no string has.
+pub(super) const NO_VIEW: Key = Key { lo: 0, hi: u64::MAX };
+
+/// A shard's hash table: slots are 0 (free) or 32 bits of hash above a code plus one.
+struct Table(Box<[AtomicU64]>);
+
+/// Views of the first segment; each of the next is twice as long, up to [`MOST_VIEWS`].
+const FEWEST_VIEWS: usize = 1 << 10;
+/// Views of a long segment: 2 MiB.
+const MOST_VIEWS: usize = 1 << 17;
+/// Segments until one is of full length.
+const GROWING: usize = (MOST_VIEWS / FEWEST_VIEWS).ilog2() as usize;
+/// Blocks in a list of them.
+const BLOCKS: usize = 1 << 10;
+/// Bytes of a block after which another is begun.
+const BLOCK_BYTES: usize = u32::MAX as usize;
+
+/// The segment and the place in it of a code's view.
+#[inline(always)]
+fn place(code: u32) -> (usize, usize) {
+    let n = code as usize + FEWEST_VIEWS;
+    if n < MOST_VIEWS {
+        let segment = (n / FEWEST_VIEWS).ilog2() as usize;
+        (segment, n - (FEWEST_VIEWS << segment))
+    } else {
+        (GROWING + n / MOST_VIEWS - 1, n % MOST_VIEWS)
+    }
+}
+
+/// The length of a segment.
+fn segment_len(segment: usize) -> usize {
+    if segment < GROWING { FEWEST_VIEWS << segment } else { MOST_VIEWS }
+}
+
+impl Table {
+    fn new(slots: usize) -> Arc<Table> {
+        Arc::new(Table((0..slots).map(|_| AtomicU64::new(0)).collect()))
     }
 
-    fn intern(&mut self, text: &str) -> Result<u32> {
-        let hash = self.hasher.hash_one(text);
-        let Inner { bytes, ends, codes, hasher } = self;
-        let get = |code: u32| {
-            let code = code as usize;
-            &bytes[if code == 0 { 0 } else { ends[code - 1] }..ends[code]]
-        };
-        if let Some(&code) = codes.find(hash, |&code| get(code) == text) {
-            return Ok(code);
-        }
-        let code = u32::try_from(ends.len()).ok().filter(|&c| c < Dictionary::MOST).ok_or_else(|| Error::Resource {
-            message: "a string column has more than 4 billion distinct values".into(),
-            help: None,
-        })?;
-        codes.insert_unique(hash, code, |&code| hasher.hash_one(get(code)));
-        bytes.push_str(text);
-        ends.push(bytes.len());
-        Ok(code)
+    /// The slot at `index`, which may be any number.
+    #[inline(always)]
+    fn slot(&self, index: usize) -> &AtomicU64 {
+        // The length is a power of two.
+        &self.0[index & (self.0.len() - 1)]
     }
+
+    /// Writes a slot that is not there yet; the caller holds the shard's lock.
+    fn add(&self, slot: u64) {
+        let mut at = (slot >> 32) as usize;
+        while self.slot(at).load(Ordering::Relaxed) != 0 {
+            at += 1;
+        }
+        self.slot(at).store(slot, Ordering::Release);
+    }
+
+    /// Whether `used` slots are as many as it should hold: half of a small table, so that most strings are where they are
+    /// first looked for; 3/4 of one that would not fit into a cache anyway.
+    fn is_full(&self, used: usize) -> bool {
+        if self.0.len() <= 1 << 13 { used * 2 > self.0.len() } else { used * 4 > self.0.len() * 3 }
+    }
+}
+
+impl Snapshot {
+    /// The code that may be a word's by its hash, looked for in the two slots where it most often is. Any number if none is.
+    #[inline(always)]
+    pub(super) fn candidate(&self, hash: u64) -> u32 {
+        let table = &self.tables[shard(hash)];
+        let (at, tag) = (hash as u32 as usize, hash << 32 >> 32);
+        let (first, second) = (table.slot(at).load(Ordering::Acquire), table.slot(at + 1).load(Ordering::Acquire));
+        // Which of the two is no branch: it would be mispredicted every third time.
+        let slot = if first >> 32 == tag { first } else { second };
+        (slot as u32).wrapping_sub(1)
+    }
+
+    /// The view of a code; of any other number one that no string has.
+    #[inline(always)]
+    pub(super) fn view_or_none(&self, code: u32) -> Key {
+        self.view(code).unwrap_or(NO_VIEW)
+    }
+
+    /// Whether `view` is `word`'s.
+    #[inline(always)]
+    pub(super) fn is(&self, view: Key, word: &Word<'_>) -> bool {
+        if word.key.is_long() {
+            view.hi == word.key.hi && self.block(view).as_bytes() == word.bytes
+        } else {
+            view == word.key
+        }
+    }
+
+    /// The code of a word that is there.
+    pub(super) fn find(&self, word: &Word<'_>) -> Option<u32> {
+        let table = &self.tables[shard(word.hash)];
+        let mut at = word.hash as u32 as usize;
+        loop {
+            let slot = table.slot(at).load(Ordering::Acquire);
+            if slot == 0 {
+                return None;
+            }
+            let code = (slot as u32).wrapping_sub(1);
+            if (slot >> 32) as u32 == word.hash as u32 && self.is(self.view_or_none(code), word) {
+                return Some(code);
+            }
+            at += 1;
+        }
+    }
+
+    /// A long string has the number of its block and its place in the block in `lo`.
+    #[inline(always)]
+    fn view(&self, code: u32) -> Option<Key> {
+        let (segment, at) = place(code);
+        let [lo, hi] = self.views.get(segment)?.get(at)?;
+        // A code is passed on after its view is written: by a slot's release, or a lock.
+        Some(Key { lo: lo.load(Ordering::Relaxed), hi: hi.load(Ordering::Relaxed) })
+    }
+
+    /// The text of a long string's view.
+    fn block(&self, view: Key) -> &str {
+        let (block, start) = ((view.lo >> 32) as usize, view.lo as u32 as usize);
+        let text = self.blocks.get(block / BLOCKS).and_then(|list| list[block % BLOCKS].get());
+        let Some(text) = text else { return "" };
+        // The length is stored modulo 2^32; only a text that fills a block of its own can be longer.
+        let len = view.hi as u32 as usize;
+        let end = if text.len() > BLOCK_BYTES { text.len() } else { start + len };
+        text.get(start..end).unwrap_or_default()
+    }
+
+    #[inline]
+    fn text(&self, code: u32) -> Text<'_> {
+        match self.view(code) {
+            Some(view) if view.is_long() => Text::long(self.block(view)),
+            view => Text::short(view.unwrap_or(Key { lo: 0, hi: 0 })),
+        }
+    }
+}
+
+/// The shard of a hash: bits that its table does not use.
+#[inline(always)]
+pub(super) fn shard(hash: u64) -> usize {
+    (hash >> 58) as usize
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        let tables = (0..SHARDS).map(|_| Table::new(8)).collect();
+        Dictionary {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            views: Mutex::default(),
+            len: AtomicUsize::new(0),
+            snapshot: RwLock::new(Arc::new(Snapshot { tables, views: Vec::new(), blocks: Vec::new() })),
+            ranks: Mutex::default(),
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 impl Dictionary {
@@ -65,27 +221,31 @@ impl Dictionary {
         Arc::default()
     }
 
-    /// The codes of `texts`, in order; new strings get new codes. One lock for the whole batch.
+    /// The codes of `texts`, in order; new strings get new codes.
     pub fn intern_all<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u32>> {
-        let mut inner = self.inner.write().unwrap_or_else(|e| e.into_inner());
-        texts.into_iter().map(|text| inner.intern(text)).collect()
+        let mut codes = Vec::new();
+        // Strings are UTF-8: none is refused.
+        let words = texts.into_iter().map(|text| Some(Word::of(text.as_bytes())));
+        Interner::new().extend(self, words, &mut codes, |_| true)?;
+        Ok(codes)
     }
 
     /// The code of one string.
     pub fn intern(&self, text: &str) -> Result<u32> {
-        self.inner.write().unwrap_or_else(|e| e.into_inner()).intern(text)
+        match self.find(text) {
+            Some(code) => Ok(code),
+            None => Ok(self.intern_all([text])?.first().copied().unwrap_or_default()),
+        }
     }
 
     /// The code of a string that is already there.
     pub fn find(&self, text: &str) -> Option<u32> {
-        let inner = self.inner.read().unwrap_or_else(|e| e.into_inner());
-        let hash = inner.hasher.hash_one(text);
-        inner.codes.find(hash, |&code| inner.get(code) == text).copied()
+        self.snapshot().find(&Word::of(text.as_bytes()))
     }
 
     /// Distinct strings so far.
     pub fn len(&self) -> usize {
-        self.read().len()
+        self.len.load(Ordering::Acquire)
     }
 
     /// Whether there is no string yet.
@@ -95,30 +255,137 @@ impl Dictionary {
 
     /// Bytes held, for memory budgets.
     pub fn heap_bytes(&self) -> usize {
-        let inner = self.inner.read().unwrap_or_else(|e| e.into_inner());
-        inner.bytes.capacity() + inner.ends.capacity() * 8 + inner.codes.allocation_size()
+        let snapshot = self.snapshot();
+        let slots: usize = snapshot.tables.iter().map(|t| t.0.len()).sum();
+        let views: usize = snapshot.views.iter().map(|v| v.len()).sum();
+        let texts = locked(&self.views).block_bytes + snapshot.blocks.len() * BLOCKS * size_of::<OnceLock<Box<str>>>();
+        slots * 8 + views * 16 + texts + locked(&self.ranks).len() * 4
     }
 
-    /// Read access for many look-ups under one lock. Do not intern into the same dictionary while it is held.
-    pub fn read(&self) -> Strings<'_> {
-        Strings(self.inner.read().unwrap_or_else(|e| e.into_inner()))
+    /// Read access for many look-ups: to the codes that were given before this call.
+    pub fn read(&self) -> Strings {
+        // In this order: what is counted is in the snapshot.
+        let len = self.len();
+        Strings { len, snapshot: self.snapshot() }
     }
 
     /// For every code, the rank of its string in byte order. Covers at least the codes given before the call.
     pub fn ranks(&self) -> Arc<Vec<u32>> {
-        let mut ranks = self.ranks.lock().unwrap_or_else(|e| e.into_inner());
+        let mut ranks = locked(&self.ranks);
         let strings = self.read();
         if ranks.len() != strings.len() {
-            let mut order: Vec<u32> = (0..strings.len() as u32).collect();
-            order.sort_unstable_by(|&a, &b| strings.get(a).cmp(strings.get(b)));
-            let mut fresh = vec![0; order.len()];
-            for (rank, &code) in order.iter().enumerate() {
-                fresh[code as usize] = rank as u32;
-            }
-            *ranks = Arc::new(fresh);
+            *ranks = Arc::new(super::rank::ranks(&strings));
         }
         Arc::clone(&ranks)
     }
+
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.read().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    /// Changes the snapshot that readers get from now on.
+    fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut current = self.snapshot.write().unwrap_or_else(|e| e.into_inner());
+        change(Arc::make_mut(&mut current));
+    }
+
+    /// A block of long texts, whose number is given; strings added later may lie in it.
+    pub(super) fn add_block(&self, text: String) -> Result<u32> {
+        let mut views = locked(&self.views);
+        let number = views.blocks;
+        let block = u32::try_from(number).ok().filter(|&b| b < 1 << 31).ok_or_else(too_many)?;
+        if number.is_multiple_of(BLOCKS) {
+            self.publish(|snapshot| snapshot.blocks.push((0..BLOCKS).map(|_| OnceLock::new()).collect()));
+        }
+        views.blocks += 1;
+        views.block_bytes += text.len();
+        if let Some(list) = self.snapshot().blocks.get(number / BLOCKS) {
+            // Nobody else has this number.
+            _ = list[number % BLOCKS].set(text.into());
+        }
+        Ok(block)
+    }
+
+    /// Adds those of `fresh`, all different, that are not there yet, in their order, and calls `found` with the index of each and
+    /// its code. Long ones have their place in a block in `key.lo`. Only the shards of these words are locked.
+    pub(super) fn add(&self, fresh: &[Word<'_>], mut found: impl FnMut(usize, u32)) -> Result<()> {
+        let involved = fresh.iter().fold(0u64, |bits, word| bits | 1 << shard(word.hash));
+        // In ascending order, so that no two threads wait for each other.
+        let lock = |(i, shard)| (involved >> i & 1 != 0).then(|| locked(shard));
+        let mut filled: Vec<_> = self.shards.iter().enumerate().map(lock).collect();
+        let snapshot = self.snapshot();
+        let mut missing = Vec::new();
+        for (i, word) in fresh.iter().enumerate() {
+            match snapshot.find(word) {
+                Some(code) => found(i, code),
+                None => missing.push(i),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let first = self.give_codes(missing.iter().map(|&i| fresh[i].key))?;
+        // The snapshot's tables may have grown since.
+        let mut grown: [Option<Arc<Table>>; SHARDS] = [const { None }; SHARDS];
+        for (code, &i) in (first..).zip(&missing) {
+            let word = &fresh[i];
+            let shard = shard(word.hash);
+            let Some(filled) = &mut filled[shard] else { continue };
+            filled.0 += 1;
+            let mut table = grown[shard].as_ref().unwrap_or(&snapshot.tables[shard]);
+            if table.is_full(filled.0) {
+                table = grown[shard].insert(self.grow(shard, table));
+            }
+            table.add(word.hash << 32 | u64::from(code + 1));
+            found(i, code);
+        }
+        Ok(())
+    }
+
+    /// Gives codes in a row to strings, the first of which is returned, and writes their views.
+    fn give_codes(&self, keys: impl ExactSizeIterator<Item = Key>) -> Result<u32> {
+        let views = locked(&self.views);
+        let first = self.len.load(Ordering::Relaxed);
+        let end = first + keys.len();
+        if end > Self::MOST as usize {
+            return Err(too_many());
+        }
+        let mut snapshot = self.snapshot();
+        let segments = place(end as u32 - 1).0 + 1;
+        if segments > snapshot.views.len() {
+            let new =
+                (snapshot.views.len()..segments).map(|s| (0..segment_len(s)).map(|_| Default::default()).collect());
+            let new: Vec<_> = new.collect();
+            self.publish(|snapshot| snapshot.views.extend(new));
+            snapshot = self.snapshot();
+        }
+        for (code, key) in (first as u32..).zip(keys) {
+            let (segment, at) = place(code);
+            let [lo, hi] = &snapshot.views[segment][at];
+            lo.store(key.lo, Ordering::Relaxed);
+            hi.store(key.hi, Ordering::Relaxed);
+        }
+        self.len.store(end, Ordering::Release);
+        drop(views);
+        Ok(first as u32)
+    }
+
+    /// A table of twice the size for shard `index`, whose lock the caller holds.
+    fn grow(&self, index: usize, table: &Table) -> Arc<Table> {
+        let larger = Table::new(table.0.len() * 2);
+        for slot in &table.0 {
+            match slot.load(Ordering::Relaxed) {
+                0 => {}
+                slot => larger.add(slot),
+            }
+        }
+        self.publish(|snapshot| snapshot.tables[index] = Arc::clone(&larger));
+        larger
+    }
+}
+
+fn too_many() -> Error {
+    Error::Resource { message: "a string column has more than 4 billion distinct values".into(), help: None }
 }
 
 impl std::fmt::Debug for Dictionary {
@@ -128,22 +395,26 @@ impl std::fmt::Debug for Dictionary {
 }
 
 /// Read access to a [`Dictionary`].
-pub struct Strings<'a>(RwLockReadGuard<'a, Inner>);
+pub struct Strings {
+    len: usize,
+    snapshot: Arc<Snapshot>,
+}
 
-impl Strings<'_> {
-    /// The string of a code. The code must have been given by this dictionary.
-    pub fn get(&self, code: u32) -> &str {
-        self.0.get(code)
+impl Strings {
+    /// The string of a code that the dictionary gave before this access was asked for.
+    #[inline]
+    pub fn get(&self, code: u32) -> Text<'_> {
+        self.snapshot.text(code)
     }
 
     /// Distinct strings.
     pub fn len(&self) -> usize {
-        self.0.ends.len()
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 }
 
@@ -159,7 +430,7 @@ mod tests {
         assert_eq!(dict.find("a"), Some(2));
         assert_eq!(dict.find("c"), None);
         let strings = dict.read();
-        assert_eq!((strings.get(0), strings.get(1), strings.get(2)), ("b", "", "a"));
+        assert_eq!((&*strings.get(0), &*strings.get(1), &*strings.get(2)), ("b", "", "a"));
     }
 
     #[test]
@@ -188,5 +459,72 @@ mod tests {
             }
         });
         assert_eq!(dict.len(), 7500);
+    }
+
+    #[test]
+    fn places_of_codes_follow_each_other() {
+        let mut expected = (0, 0);
+        for code in (0..3 * MOST_VIEWS as u32).chain([]) {
+            assert_eq!(place(code), expected, "{code}");
+            expected.1 += 1;
+            if expected.1 == segment_len(expected.0) {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        let (segment, at) = place(Dictionary::MOST);
+        assert!(segment < GROWING + (1 << 32) / MOST_VIEWS && at < MOST_VIEWS);
+    }
+
+    #[test]
+    fn long_strings_lie_in_blocks() {
+        let dict = Dictionary::new();
+        let texts: Vec<String> = (0..5000).map(|i| format!("{i}{}", "é".repeat(i % 50))).collect();
+        for part in texts.chunks(7) {
+            dict.intern_all(part.iter().map(String::as_str)).unwrap();
+        }
+        let codes = dict.intern_all(texts.iter().map(String::as_str)).unwrap();
+        assert_eq!(dict.len(), texts.len());
+        let strings = dict.read();
+        for (text, code) in texts.iter().zip(codes) {
+            assert_eq!((&*strings.get(code), dict.find(text)), (text.as_str(), Some(code)));
+        }
+        let mut sorted: Vec<_> = texts
+            .iter()
+            .zip(&*dict.intern_all(texts.iter().map(String::as_str)).unwrap())
+            .map(|(t, &c)| (t, c))
+            .collect();
+        sorted.sort();
+        let ranks = dict.ranks();
+        assert!(sorted.iter().enumerate().all(|(rank, &(_, code))| ranks[code as usize] as usize == rank));
+        let text_bytes: usize = texts.iter().map(String::len).sum();
+        assert!(dict.heap_bytes() > text_bytes / 2 + texts.len() * 24);
+    }
+
+    #[test]
+    fn readers_find_what_writers_add_meanwhile() {
+        let dict = Dictionary::new();
+        let text = |i: u32| if i % 3 == 0 { format!("{i}") } else { format!("a longer string with number {i}") };
+        std::thread::scope(|scope| {
+            for t in 0..3 {
+                let dict = &dict;
+                scope.spawn(move || {
+                    for part in 0..100 {
+                        let texts: Vec<String> = (0..300).map(|i| text(part * 100 + i * (t + 1))).collect();
+                        let codes = dict.intern_all(texts.iter().map(String::as_str)).unwrap();
+                        let strings = dict.read();
+                        assert!(texts.iter().zip(&codes).all(|(text, &code)| strings.get(code) == *text));
+                        assert!(texts.iter().zip(&codes).all(|(text, &code)| dict.find(text) == Some(code)));
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let strings = dict.read();
+                    let unique: std::collections::HashSet<String> =
+                        (0..strings.len() as u32).map(|code| strings.get(code).to_string()).collect();
+                    assert_eq!(unique.len(), strings.len(), "every counted code has its string");
+                }
+            });
+        });
     }
 }

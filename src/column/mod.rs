@@ -3,14 +3,20 @@
 mod build;
 mod chunk;
 mod dictionary;
+mod interner;
 pub mod key;
+mod rank;
 mod schema;
+mod text;
 mod types;
 mod value;
 
 pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
 pub use dictionary::{Dictionary, Strings};
 pub use key::KeyColumn;
+pub(crate) use interner::Interner;
 pub use schema::{Field, FieldType, Schema};
+pub use text::Text;
+pub(crate) use text::Word;
 pub use types::{Class, Type, Unit};
 pub use value::{Value, civil_from_days, days_from_civil, write_float};

@@ -70,7 +70,7 @@ impl Table {
         let start = self.len();
         let results: Vec<Result<Value, String>> = {
             let strings = from.read();
-            (start..strings.len()).map(|code| apply(strings.get(code as u32))).collect()
+            (start..strings.len()).map(|code| apply(&strings.get(code as u32))).collect()
         };
         self.state.extend(results.iter().map(|r| match r {
             Ok(Value::Null) => NULL,

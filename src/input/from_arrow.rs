@@ -3,7 +3,6 @@
 //! What Arrow can hold but tidemill cannot mean is a [`Fault`] of its row, never another value: a `Date64` that is
 //! not a whole day (the format forbids it), a decimal with more digits than its type says.
 
-use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex};
 
 use arrow_array::cast::AsArray;
@@ -15,9 +14,8 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
-use hashbrown::HashTable;
 
-use crate::column::{Column, ColumnData, Dictionary, Type};
+use crate::column::{Column, ColumnData, Dictionary, Interner, Type, Word};
 use crate::{Error, Result};
 
 /// A value that cannot be read as its type.
@@ -245,44 +243,30 @@ fn within_precision(
 
 /// The codes of a string array; any code under a null.
 fn intern(array: &dyn Array, dict: &Dictionary) -> Result<Vec<u32>> {
+    let mut codes = Vec::with_capacity(array.len());
+    // What Arrow holds as strings is UTF-8: none is refused.
+    macro_rules! intern {
+        ($words:expr) => {{
+            let words = $words.enumerate().map(|(row, word)| array.is_valid(row).then_some(word));
+            Interner::new().extend(dict, words, &mut codes, |_| true)?
+        }};
+    }
+    macro_rules! within {
+        ($offset:ty) => {{
+            let strings = array.as_string::<$offset>();
+            let edges = strings.value_offsets().array_windows().map(|[start, end]| (*start as usize, *end as usize));
+            let data = strings.value_data();
+            intern!(edges.map(|(start, end)| Word::within(data, start, end)))
+        }};
+    }
     match array.data_type() {
-        DataType::Utf8 => intern_each(array.len(), array.as_string::<i32>().iter(), dict),
-        DataType::LargeUtf8 => intern_each(array.len(), array.as_string::<i64>().iter(), dict),
-        DataType::Utf8View => intern_each(array.len(), array.as_string_view().iter(), dict),
-        other => Err(Error::internal(format!("an array of type {other} was taken for strings"))),
-    }
-}
-
-/// Finds the distinct strings first, without a lock, then interns those in one batch.
-pub(crate) fn intern_each<'a>(
-    rows: usize,
-    texts: impl Iterator<Item = Option<&'a str>>,
-    dict: &Dictionary,
-) -> Result<Vec<u32>> {
-    let hasher = foldhash::fast::FixedState::default();
-    let mut table: HashTable<u32> = HashTable::new();
-    let mut distinct: Vec<&str> = Vec::new();
-    let mut codes = Vec::with_capacity(rows);
-    for text in texts {
-        let Some(text) = text else {
-            codes.push(0);
-            continue;
-        };
-        let hash = hasher.hash_one(text);
-        let code = match table.find(hash, |&code| distinct[code as usize] == text) {
-            Some(&code) => code,
-            None => {
-                let code = distinct.len() as u32;
-                distinct.push(text);
-                table.insert_unique(hash, code, |&code| hasher.hash_one(distinct[code as usize]));
-                code
-            }
-        };
-        codes.push(code);
-    }
-    let run_wide = dict.intern_all(distinct)?;
-    if !run_wide.is_empty() {
-        codes.iter_mut().for_each(|code| *code = run_wide[*code as usize]);
+        DataType::Utf8 => within!(i32),
+        DataType::LargeUtf8 => within!(i64),
+        DataType::Utf8View => {
+            let strings = array.as_string_view();
+            intern!((0..strings.len()).map(|row| Word::of(strings.value(row).as_bytes())))
+        }
+        other => return Err(Error::internal(format!("an array of type {other} was taken for strings"))),
     }
     Ok(codes)
 }

@@ -132,7 +132,7 @@ fn tables_grow_with_their_dictionary() {
         let mut morsel = evaluator.morsel(&chunk, 0..chunk.rows);
         let VectorData::Str { codes, dict: own } = &morsel.vector(id).unwrap().data else { panic!("not strings") };
         assert!(dict.replace(Arc::clone(own)).is_none_or(|d| Arc::ptr_eq(&d, own)));
-        let texts: Vec<String> = codes.iter().map(|c| own.read().get(*c).to_owned()).collect();
+        let texts: Vec<String> = codes.iter().map(|c| own.read().get(*c).to_string()).collect();
         assert_eq!(texts, want);
         seen.extend(codes.iter().copied().zip(texts));
         for (code, text) in &seen {

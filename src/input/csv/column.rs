@@ -1,12 +1,13 @@
 //! Field texts become the values of one column, a batch of rows at a time.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
 
-use super::distinct::Distinct;
-use super::parse;
-use crate::column::{Column, ColumnData, Dictionary, Type};
+use super::{QUOTE, parse};
+use crate::column::{Column, ColumnData, Dictionary, Interner, Type, Word};
 use crate::{Error, Result};
 
 /// The texts that stand for null.
@@ -42,16 +43,16 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// A column being read. `'d` is the life of the file's bytes, which strings borrow.
-pub(super) struct Builder<'d> {
+/// A column being read.
+pub(super) struct Builder {
     ty: Type,
     plain_bool: bool,
-    values: Values<'d>,
+    values: Values,
     /// The rows that are null.
     nulls: Vec<u32>,
 }
 
-enum Values<'d> {
+enum Values {
     Bool(Vec<bool>),
     I8(Vec<i8>),
     I16(Vec<i16>),
@@ -64,7 +65,14 @@ enum Values<'d> {
     F32(Vec<f32>),
     F64(Vec<f64>),
     I128(Vec<i128>),
-    Str(Distinct<'d>),
+    Str(Strings),
+}
+
+/// The strings of a chunk as codes.
+struct Strings {
+    codes: Vec<u32>,
+    dict: Arc<Dictionary>,
+    interner: Interner,
 }
 
 /// Runs `$body` on the vector of rows, whatever its items.
@@ -83,14 +91,14 @@ macro_rules! each_vec {
             Values::F32($v) => $body,
             Values::F64($v) => $body,
             Values::I128($v) => $body,
-            Values::Str(Distinct { codes: $v, .. }) => $body,
+            Values::Str(Strings { codes: $v, .. }) => $body,
         }
     };
 }
 
-impl<'d> Builder<'d> {
-    /// An empty column; an inferred bool knows only the spellings that inference does.
-    pub(super) fn new(ty: &Type, inferred: bool) -> Result<Builder<'d>> {
+impl Builder {
+    /// An empty column; an inferred bool knows only the spellings that inference does. Strings go into `dict`.
+    pub(super) fn new(ty: &Type, inferred: bool, dict: Option<&Arc<Dictionary>>) -> Result<Builder> {
         let values = match ty {
             Type::Bool => Values::Bool(vec![]),
             Type::Int8 => Values::I8(vec![]),
@@ -104,20 +112,28 @@ impl<'d> Builder<'d> {
             Type::Float32 => Values::F32(vec![]),
             Type::Float64 => Values::F64(vec![]),
             Type::Decimal { .. } => Values::I128(vec![]),
-            Type::Str => Values::Str(Distinct::default()),
+            Type::Str => {
+                let dict = dict.ok_or_else(|| Error::internal("a string column was asked for without a dictionary"))?;
+                Values::Str(Strings { codes: vec![], dict: Arc::clone(dict), interner: Interner::new() })
+            }
             Type::Null | Type::List(_) => return Err(Error::internal(format!("a CSV column cannot be read as {ty}"))),
         };
         Ok(Builder { ty: ty.clone(), plain_bool: inferred, values, nulls: vec![] })
     }
 
-    /// Appends a value a text. Texts that are none are named to `bad` by their index; while it returns true, the rest is
-    /// read too (some value stands for the bad one).
+    /// Appends a value for each field of `data`. Texts that are none are named to `bad` by their index; while it returns true,
+    /// the rest is read too (some value stands for the bad one).
+    ///
+    /// # Errors
+    /// The dictionary is full.
     pub(super) fn append(
         &mut self,
-        texts: impl Iterator<Item = &'d [u8]>,
+        data: &[u8],
+        fields: impl Iterator<Item = Range<usize>>,
         nulls: &Nulls,
         bad: impl FnMut(usize) -> bool,
-    ) {
+    ) -> Result<()> {
+        let texts = (data, fields);
         let out = Out { nulls: &mut self.nulls, known: nulls, bad };
         match (&mut self.values, &self.ty) {
             (Values::Bool(v), _) if self.plain_bool => out.all(v, texts, parse::plain_bool),
@@ -138,8 +154,9 @@ impl<'d> Builder<'d> {
                 out.all(v, texts, |t| parse::decimal(t, *precision, *scale))
             }
             (Values::I128(v), _) => out.all(v, texts, parse::wide),
-            (Values::Str(v), _) => out.strings(v, texts),
+            (Values::Str(v), _) => return out.strings(v, texts),
         }
+        Ok(())
     }
 
     /// Makes room for so many rows in all.
@@ -154,8 +171,8 @@ impl<'d> Builder<'d> {
         self.nulls.truncate(kept);
     }
 
-    /// The finished column. Strings go into `dict`, all distinct ones of the chunk at once.
-    pub(super) fn finish(self, rows: usize, dict: Option<&Arc<Dictionary>>) -> Result<Column> {
+    /// The finished column.
+    pub(super) fn finish(self, rows: usize) -> Column {
         let data = match self.values {
             Values::Bool(v) => ColumnData::Bool(BooleanBuffer::from(v)),
             Values::I8(v) => ColumnData::I8(v.into()),
@@ -169,10 +186,7 @@ impl<'d> Builder<'d> {
             Values::F32(v) => ColumnData::F32(v.into()),
             Values::F64(v) => ColumnData::F64(v.into()),
             Values::I128(v) => ColumnData::I128(v.into()),
-            Values::Str(v) => {
-                let dict = dict.ok_or_else(|| Error::internal("a string column was asked for without a dictionary"))?;
-                ColumnData::Str { codes: v.intern(dict)?, dict: Arc::clone(dict) }
-            }
+            Values::Str(v) => ColumnData::Str { codes: v.codes.into(), dict: v.dict },
         };
         let nulls = (!self.nulls.is_empty()).then(|| {
             let mut valid = BooleanBufferBuilder::new(rows);
@@ -182,7 +196,7 @@ impl<'d> Builder<'d> {
             }
             NullBuffer::new(valid.finish())
         });
-        Ok(Column { ty: self.ty, data, nulls })
+        Column { ty: self.ty, data, nulls }
     }
 }
 
@@ -195,15 +209,16 @@ struct Out<'a, B> {
 
 impl<B: FnMut(usize) -> bool> Out<'_, B> {
     #[inline(always)]
-    fn all<'d, T: Copy + Default>(
+    fn all<T: Copy + Default>(
         mut self,
         values: &mut Vec<T>,
-        texts: impl Iterator<Item = &'d [u8]>,
+        (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
         read: impl Fn(&[u8]) -> Option<T>,
     ) {
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
         let null_first = self.known.any(&read);
-        for (i, raw) in texts.enumerate() {
+        for (i, field) in fields.enumerate() {
+            let raw = &data[field];
             // A doubled quote between the quotes is in no value's text, so they may come off unseen.
             let value = match if null_first { None } else { read(parse::quoted(raw).unwrap_or(raw)) } {
                 Some(value) => value,
@@ -221,21 +236,54 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         }
     }
 
-    fn strings<'d>(mut self, values: &mut Distinct<'d>, texts: impl Iterator<Item = &'d [u8]>) {
-        for (i, raw) in texts.enumerate() {
-            // A quoted field is a string whatever it says: only an unquoted one is null.
-            let code = if self.known.has(raw) {
-                self.nulls.push(values.codes.len() as u32);
-                0
-            } else {
-                match values.code(raw) {
-                    Some(code) => code,
-                    None if (self.bad)(i) => 0,
-                    None => return,
-                }
-            };
-            values.codes.push(code);
+    fn strings(
+        mut self,
+        strings: &mut Strings,
+        (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
+    ) -> Result<()> {
+        let Strings { codes, dict, interner } = strings;
+        let first = codes.len();
+        let (nulls, known) = (self.nulls, self.known);
+        // Fields with doubled quotes, which are not in the file as they read.
+        let mut unquoted: Vec<(usize, Vec<u8>)> = vec![];
+        let words = fields.enumerate().map(|(i, Range { start, end })| {
+            let raw = &data[start..end];
+            if raw.first() == Some(&QUOTE) {
+                // A quoted field is a string whatever it says: only an unquoted one is null.
+                return match parse::unquote(raw) {
+                    Cow::Borrowed(text) if text.len() + 2 == raw.len() => Some(Word::within(data, start + 1, end - 1)),
+                    Cow::Borrowed(text) => Some(Word::of(text)),
+                    Cow::Owned(text) => {
+                        unquoted.push((i, text));
+                        None
+                    }
+                };
+            }
+            if known.has(raw) {
+                nulls.push((first + i) as u32);
+                return None;
+            }
+            Some(Word::within(data, start, end))
+        });
+        let mut bad = vec![];
+        interner.extend(dict, words, codes, |i| {
+            bad.push(i);
+            true
+        })?;
+        if !unquoted.is_empty() {
+            let mut own = Vec::with_capacity(unquoted.len());
+            let words = unquoted.iter().map(|(_, text)| Some(Word::of(text)));
+            interner.extend(dict, words, &mut own, |i| {
+                bad.push(unquoted[i].0);
+                true
+            })?;
+            for ((i, _), code) in unquoted.iter().zip(own) {
+                codes[first + i] = code;
+            }
+            bad.sort_unstable();
         }
+        _ = bad.into_iter().all(|i| (self.bad)(i));
+        Ok(())
     }
 }
 
@@ -252,15 +300,28 @@ mod tests {
     use super::*;
     use crate::column::{Unit, Value};
 
-    fn read<'d>(ty: Type, texts: &[&'d str], nulls: &[&str]) -> (Column, Vec<usize>) {
+    /// The texts one after the other, and where they stand.
+    fn joined<T: AsRef<[u8]>>(texts: &[T]) -> (Vec<u8>, Vec<Range<usize>>) {
+        let mut data = vec![];
+        let place = |t: &T| {
+            data.extend_from_slice(t.as_ref());
+            data.len() - t.as_ref().len()..data.len()
+        };
+        let places = texts.iter().map(place).collect();
+        (data, places)
+    }
+
+    fn read(ty: Type, texts: &[&str], nulls: &[&str]) -> (Column, Vec<usize>) {
         let nulls = Nulls::new(&nulls.iter().map(|n| n.to_string()).collect::<Vec<_>>());
-        let mut builder: Builder<'d> = Builder::new(&ty, false).unwrap();
+        let mut builder = Builder::new(&ty, false, Some(&Dictionary::new())).unwrap();
         let mut bad = vec![];
-        builder.append(texts.iter().map(|t| t.as_bytes()), &nulls, |i| {
+        let (data, places) = joined(texts);
+        let add = |i| {
             bad.push(i);
             true
-        });
-        (builder.finish(texts.len(), Some(&Dictionary::new())).unwrap(), bad)
+        };
+        builder.append(&data, places.into_iter(), &nulls, add).unwrap();
+        (builder.finish(texts.len()), bad)
     }
 
     fn values(ty: Type, texts: &[&str]) -> Vec<String> {
@@ -319,26 +380,28 @@ mod tests {
 
     #[test]
     fn text_that_is_not_utf8_is_bad_every_time() {
-        let mut builder = Builder::new(&Type::Str, false).unwrap();
+        let mut builder = Builder::new(&Type::Str, false, Some(&Dictionary::new())).unwrap();
         let mut bad = vec![];
         let texts: [&[u8]; 4] = [b"a\xff", b"b", b"a\xff", b"\"\xc3\"\"\""];
-        builder.append(texts.into_iter(), &Nulls::default(), |i| {
+        let (data, places) = joined(&texts);
+        let add = |i| {
             bad.push(i);
             true
-        });
+        };
+        builder.append(&data, places.into_iter(), &Nulls::default(), add).unwrap();
         assert_eq!(bad, [0, 2, 3]);
         builder.truncate(0);
-        builder.append(std::iter::once(&b"c"[..]), &Nulls::default(), |_| false);
-        let column = builder.finish(1, Some(&Dictionary::new())).unwrap();
+        builder.append(b"c", std::iter::once(0..1), &Nulls::default(), |_| false).unwrap();
+        let column = builder.finish(1);
         assert_eq!(column.value(0), Value::Str("c".into()));
     }
 
     #[test]
     fn all_null_strings_have_no_dictionary_entry() {
         let dict = Dictionary::new();
-        let mut builder = Builder::new(&Type::Str, false).unwrap();
-        builder.append([&b""[..], b""].into_iter(), &Nulls::new(&[String::new()]), |_| false);
-        let column = builder.finish(2, Some(&dict)).unwrap();
+        let mut builder = Builder::new(&Type::Str, false, Some(&dict)).unwrap();
+        builder.append(b"", [0..0, 0..0].into_iter(), &Nulls::new(&[String::new()]), |_| false).unwrap();
+        let column = builder.finish(2);
         assert_eq!((column.value(0), column.value(1), dict.len()), (Value::Null, Value::Null, 0));
     }
 }

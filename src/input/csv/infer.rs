@@ -92,8 +92,8 @@ pub(super) fn types(data: &[u8], start: usize, columns: usize, delimiter: u8, nu
     while at < end {
         at = fields.fill(data, at, 1 << 16, delimiter, true);
         for (c, guess) in guesses.iter_mut().enumerate() {
-            for raw in fields.column(data, c) {
-                guess.see(raw, nulls);
+            for field in fields.column(c) {
+                guess.see(&data[field], nulls);
             }
         }
     }

@@ -22,7 +22,6 @@
 
 mod boundary;
 mod column;
-mod distinct;
 mod file;
 mod infer;
 mod lines;

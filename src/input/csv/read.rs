@@ -37,7 +37,8 @@ pub(super) struct Plan {
 /// Reads the records of `range`, which begins and ends where a record does; `quotes` may be false if it holds none.
 pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: bool) -> Result<Read> {
     let data = &file.map[..range.end];
-    let mut builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred)).collect::<Result<Vec<_>>>()?;
+    let builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred, w.dict.as_ref()));
+    let mut builders = builders.collect::<Result<Vec<_>>>()?;
     let mut fields = Fields::new(file.names.len());
     let mut troubles = vec![];
     let mut rows = 0;
@@ -58,7 +59,7 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: b
         // A bad field means that the batch is parsed once more without its row, so that no column has to take back a
         // value in its middle.
         loop {
-            let bad = parse(data, &fields, &mut builders, file, plan);
+            let bad = parse(data, &fields, &mut builders, file, plan)?;
             if bad.is_empty() {
                 break;
             }
@@ -85,8 +86,7 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: b
         }
         rows += fields.rows();
     }
-    let columns = builders.into_iter().zip(&plan.wanted).map(|(b, w)| b.finish(rows, w.dict.as_ref()));
-    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let columns = builders.into_iter().map(|b| b.finish(rows)).collect();
     let rejected = troubles.iter().map(|t| t.start).collect();
     let origin = Arc::new(Origin { file: Arc::clone(file), range, rejected, starts: OnceLock::new() });
     let rejects = troubles.into_iter().map(|t| t.into_reject(file)).collect();
@@ -95,21 +95,21 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: b
 
 /// Appends the batch to every column. Returns the bad rows in order, each with the first wanted column (by its place in
 /// the file) that is to blame; in a strict job just the rows found before each column stopped.
-fn parse<'d>(
-    data: &'d [u8],
+fn parse(
+    data: &[u8],
     fields: &Fields,
-    builders: &mut [Builder<'d>],
+    builders: &mut [Builder],
     file: &File,
     plan: &Plan,
-) -> Vec<(usize, usize)> {
+) -> Result<Vec<(usize, usize)>> {
     let mut bad = vec![];
     for (slot, (builder, wanted)) in builders.iter_mut().zip(&plan.wanted).enumerate() {
-        builder.append(fields.column(data, wanted.column), &file.nulls, |row| {
+        builder.append(data, fields.column(wanted.column), &file.nulls, |row| {
             bad.push((row, slot));
             plan.tolerant
-        });
+        })?;
     }
     bad.sort_by_key(|&(row, slot)| (row, plan.wanted[slot].column));
     bad.dedup_by_key(|&mut (row, _)| row);
-    bad
+    Ok(bad)
 }

@@ -1,0 +1,273 @@
+//! From the strings of many rows to their codes: what a reader does for every row of a string column.
+
+use super::dictionary::{Dictionary, NO_VIEW, SHARDS, Snapshot, shard};
+use super::text::{Key, Word};
+use crate::Result;
+
+/// Words looked up together: their slots are loaded before any is looked at, so that the processor waits for many at once.
+const BATCH: usize = 128;
+/// Entries of the cache: 24 KiB, half of a first-level cache.
+const CACHE: usize = 1 << 10;
+/// Calls without the cache after one in which it did not help.
+const COLD_CALLS: u32 = 15;
+/// New strings up to this many are added in the order of their rows, with all their shards locked; more are added shard by
+/// shard.
+const AT_ONCE: usize = 64;
+
+/// A short string that was seen, and its code. One that was not has a key that no string has.
+#[derive(Clone, Copy)]
+struct Seen {
+    key: Key,
+    code: u32,
+}
+
+const UNSEEN: Seen = Seen { key: NO_VIEW, code: 0 };
+
+/// Words on their way, and their rows among the codes.
+struct Waiting<'d> {
+    words: [Word<'d>; BATCH],
+    rows: [usize; BATCH],
+    len: usize,
+}
+
+/// Gives rows the codes of their strings. Keeps a small cache of common strings, so it pays to keep it for a chunk.
+pub(crate) struct Interner {
+    /// Empty until first used.
+    cache: Vec<Seen>,
+    /// Calls to come that do without the cache.
+    cold: u32,
+}
+
+impl Interner {
+    pub(crate) fn new() -> Interner {
+        Interner { cache: Vec::new(), cold: 0 }
+    }
+
+    /// Appends one code for each text (0 for none). Texts that are no UTF-8 are named to `bad` by their index, in ascending
+    /// order while it returns true; their code is 0.
+    ///
+    /// # Errors
+    /// The dictionary is full.
+    pub(crate) fn extend<'d>(
+        &mut self,
+        dict: &Dictionary,
+        words: impl Iterator<Item = Option<Word<'d>>>,
+        codes: &mut Vec<u32>,
+        mut bad: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        let first = codes.len();
+        let snapshot = dict.snapshot();
+        let mut waiting = Waiting { words: [Word::of(b""); BATCH], rows: [0; BATCH], len: 0 };
+        let mut unknown: Vec<(Word<'d>, usize)> = Vec::new();
+        let use_cache = self.cold == 0;
+        if use_cache && self.cache.is_empty() {
+            self.cache = vec![UNSEEN; CACHE];
+        }
+        let mut hits = 0;
+        for word in words {
+            let Some(word) = word else {
+                codes.push(0);
+                continue;
+            };
+            if use_cache {
+                let seen = &self.cache[word.hash as usize % CACHE];
+                codes.push(seen.code);
+                if seen.key == word.key {
+                    hits += 1;
+                    continue;
+                }
+            } else {
+                codes.push(0);
+            }
+            waiting.words[waiting.len] = word;
+            waiting.rows[waiting.len] = codes.len() - 1;
+            waiting.len += 1;
+            if waiting.len == BATCH {
+                self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+            }
+        }
+        self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+        let rows = codes.len() - first;
+        self.cold = if use_cache && hits * 2 < rows { COLD_CALLS } else { self.cold.saturating_sub(1) };
+        if !unknown.is_empty() {
+            for row in add(dict, &unknown, codes)? {
+                codes[row] = 0;
+                if !bad(row - first) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the codes of `waiting`, and moves those that are not there to `unknown`.
+    ///
+    /// In steps over the whole batch, each a loop without branches: so the loads of one step wait for memory together.
+    fn look_up<'d>(
+        &mut self,
+        snapshot: &Snapshot,
+        waiting: &mut Waiting<'d>,
+        unknown: &mut Vec<(Word<'d>, usize)>,
+        codes: &mut [u32],
+    ) {
+        let words = &waiting.words[..waiting.len];
+        let mut candidates = [0; BATCH];
+        for (candidate, word) in candidates.iter_mut().zip(words) {
+            *candidate = snapshot.candidate(word.hash);
+        }
+        let mut views = [NO_VIEW; BATCH];
+        for (view, &candidate) in views.iter_mut().zip(&candidates[..words.len()]) {
+            *view = snapshot.view_or_none(candidate);
+        }
+        for (((word, &row), &candidate), &view) in words.iter().zip(&waiting.rows).zip(&candidates).zip(&views) {
+            let code = if snapshot.is(view, word) { Some(candidate) } else { snapshot.find(word) };
+            let Some(code) = code else {
+                unknown.push((*word, row));
+                continue;
+            };
+            codes[row] = code;
+            if !word.key.is_long()
+                && let Some(seen) = self.cache.get_mut(word.hash as usize % CACHE)
+            {
+                *seen = Seen { key: word.key, code };
+            }
+        }
+        waiting.len = 0;
+    }
+}
+
+/// Adds strings and sets their rows' codes. Returns the rows of those that are no UTF-8, ascending.
+fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> Result<Vec<usize>> {
+    // Each string once: `numbers` has, for each of `unknown`, its index in `fresh`.
+    let mut fresh: Vec<Word<'_>> = Vec::new();
+    let mut numbers = Vec::with_capacity(unknown.len());
+    let mut table = vec![0u32; (unknown.len() * 2).next_power_of_two()];
+    let mask = table.len() - 1;
+    for (word, _) in unknown {
+        let mut at = word.hash as usize & mask;
+        let number = loop {
+            let slot = &mut table[at];
+            match fresh.get((*slot).wrapping_sub(1) as usize) {
+                None => {
+                    fresh.push(*word);
+                    *slot = fresh.len() as u32;
+                    break *slot - 1;
+                }
+                Some(known) if known.key == word.key && (!word.key.is_long() || known.bytes == word.bytes) => {
+                    break *slot - 1;
+                }
+                Some(_) => at = (at + 1) & mask,
+            }
+        };
+        numbers.push(number);
+    }
+    const NOT_TEXT: u32 = u32::MAX;
+    let mut given = vec![NOT_TEXT; fresh.len()];
+    // Those that are text, and their places in `fresh`; long ones go to one block.
+    let mut texts = Vec::with_capacity(fresh.len());
+    let mut block = String::new();
+    for (number, word) in fresh.iter().enumerate() {
+        let Ok(text) = std::str::from_utf8(word.bytes) else { continue };
+        let mut word = *word;
+        if word.key.is_long() {
+            if block.len() + text.len() > u32::MAX as usize && !block.is_empty() {
+                place(dict, std::mem::take(&mut block), &mut texts)?;
+            }
+            // The block's number comes when it is whole.
+            word.key.lo = block.len() as u64 | UNPLACED;
+            block.push_str(text);
+        }
+        texts.push((word, number));
+    }
+    if !block.is_empty() {
+        place(dict, block, &mut texts)?;
+    }
+    if texts.len() <= AT_ONCE || dict.len() < AT_ONCE * SHARDS {
+        add_together(dict, &texts, &mut given)?;
+    } else {
+        texts.sort_by_key(|(word, _)| shard(word.hash));
+        for texts in texts.chunk_by(|(a, _), (b, _)| shard(a.hash) == shard(b.hash)) {
+            add_together(dict, texts, &mut given)?;
+        }
+    }
+    let mut bad = Vec::new();
+    for (&(_, row), &number) in unknown.iter().zip(&numbers) {
+        match given[number as usize] {
+            NOT_TEXT => bad.push(row),
+            code => codes[row] = code,
+        }
+    }
+    Ok(bad)
+}
+
+/// A long word whose block has no number yet.
+const UNPLACED: u64 = 1 << 63;
+
+/// Makes `block` one of the dictionary's; the texts that lie in it learn its number.
+fn place(dict: &Dictionary, block: String, texts: &mut [(Word<'_>, usize)]) -> Result<()> {
+    let number = dict.add_block(block)?;
+    for (word, _) in texts {
+        if word.key.is_long() && word.key.lo & UNPLACED != 0 {
+            word.key.lo = u64::from(number) << 32 | word.key.lo & u64::from(u32::MAX);
+        }
+    }
+    Ok(())
+}
+
+fn add_together(dict: &Dictionary, texts: &[(Word<'_>, usize)], given: &mut [u32]) -> Result<()> {
+    let words: Vec<Word<'_>> = texts.iter().map(|(word, _)| *word).collect();
+    dict.add(&words, |i, code| given[texts[i].1] = code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_get_the_codes_of_their_texts_through_every_path() {
+        let dict = Dictionary::new();
+        for distinct in [1u64, 3, 100, 5000, 40_000] {
+            let text = |i: u64| match i % 5 {
+                0 => format!("a text of more than fifteen bytes {}", i % distinct),
+                _ => format!("{}", i % distinct),
+            };
+            let texts: Vec<String> = (0..60_000).map(|i| text(i * i)).collect();
+            let mut interner = Interner::new();
+            let mut codes = Vec::new();
+            for part in texts.chunks(2500) {
+                let words = part.iter().enumerate().map(|(i, t)| (i % 97 != 5).then(|| Word::of(t.as_bytes())));
+                interner.extend(&dict, words, &mut codes, |_| false).unwrap();
+            }
+            let strings = dict.read();
+            for (i, (text, &code)) in texts.iter().zip(&codes).enumerate() {
+                if i % 2500 % 97 != 5 {
+                    assert_eq!(strings.get(code), *text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        let dict = Dictionary::new();
+        let long = [0xff; 40];
+        let texts: [&[u8]; 6] = [b"a", b"\xff", b"a", &long, b"\xff", b"b"];
+        let mut codes = vec![7];
+        let mut bad = Vec::new();
+        let words = || texts.iter().map(|t| Some(Word::of(t)));
+        let add = |i| {
+            bad.push(i);
+            true
+        };
+        Interner::new().extend(&dict, words(), &mut codes, add).unwrap();
+        assert_eq!((codes, &*bad), (vec![7, 0, 0, 0, 0, 0, 1], &[1, 3, 4][..]));
+        let mut first = Vec::new();
+        Interner::new()
+            .extend(&dict, words(), &mut Vec::new(), |i| {
+                first.push(i);
+                false
+            })
+            .unwrap();
+        assert_eq!((first, dict.len()), (vec![1], 2));
+    }
+}
