@@ -44,7 +44,7 @@ impl Device {
         let options = Options { timestamps: true, ..Options::default() };
         match Gpu::open(&adapter, options).and_then(Engine::new) {
             Ok(engine) => {
-                let clock = if engine.gpu().timestamps { "timestamps" } else { "the clock" };
+                let clock = if engine.gpu().info.timestamps { "timestamps" } else { "the clock" };
                 eprintln!("{} ({}), kernels timed by {clock}", adapter.info.name, adapter.info.driver);
                 Self(Some(Mutex::new(engine)))
             }

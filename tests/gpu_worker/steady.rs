@@ -13,8 +13,16 @@ use crate::rig::{everywhere, gpu, project, schema, stage};
 
 const COLUMNS: [(&str, Type); 4] = [("k", Type::Int32), ("s", Type::Str), ("i", Type::Int32), ("f", Type::Float64)];
 
-/// Chunks alike: keys `k` below `keys`, 50 strings, integers and floats of two decimals.
-fn chunks(count: usize, rows: usize, keys: u64) -> Vec<Arc<Chunk>> {
+/// A float of two decimals.
+fn cents(random: &mut Random) -> f64 {
+    random.below(1_000_000) as f64 / 100.0
+}
+
+/// Drivers that run a submission before `submit` returns, so that nothing of the host's can overlap it.
+const SYNCHRONOUS: [&str; 1] = ["llvmpipe"];
+
+/// Chunks alike: keys `k` below `keys`, 50 strings, integers and floats.
+fn chunks(count: usize, rows: usize, keys: u64, float: impl Fn(&mut Random) -> f64) -> Vec<Arc<Chunk>> {
     let mut random = Random::new(31);
     let dict = Dictionary::new();
     let texts: Vec<String> = (0..50).map(|i| format!("text {i}")).collect();
@@ -25,7 +33,7 @@ fn chunks(count: usize, rows: usize, keys: u64) -> Vec<Arc<Chunk>> {
             let mut int = |limit| ColumnData::I32((0..rows).map(|_| random.below(limit) as i32).collect());
             let (k, i) = (int(keys), int(1000));
             let codes = (0..rows).map(|_| random.below(50) as u32).collect();
-            let floats = (0..rows).map(|_| random.below(1_000_000) as f64 / 100.0).collect();
+            let floats = (0..rows).map(|_| float(&mut random)).collect();
             let columns = vec![
                 column(Type::Int32, k),
                 column(Type::Str, ColumnData::Str { codes, dict: Arc::clone(&dict) }),
@@ -62,7 +70,7 @@ fn after_the_first_chunk_nothing_is_allocated_and_nothing_compiled() {
             let stage = stage(&schema, filter, keys, states);
             // Four batches a chunk: both of those that may be in flight have their buffers then.
             let options = GpuOptions { strategy, rows: Some(2048), ..GpuOptions::default() };
-            let (first, all, _) = totals(&gpu(adapter, options), &stage, &chunks(4, 8192, 400));
+            let (first, all, _) = totals(&gpu(adapter, options), &stage, &chunks(4, 8192, 400, cents));
             assert!(first.memory.allocations > 0 && first.compiled > 0, "{place}: {first:?}");
             assert_eq!(all.memory, first.memory, "{place}: {keys:?} {states:?}: allocations");
             assert_eq!(all.compiled, first.compiled, "{place}: {keys:?} {states:?}: kernels");
@@ -77,7 +85,7 @@ fn every_input_byte_goes_up_once_and_only_groups_come_back() {
         let (rows, count, keys) = (40_000, 2, 300);
         for strategy in [Strategy::Sort, Strategy::Direct] {
             let options = GpuOptions { strategy, ..GpuOptions::default() };
-            let (_, all, _) = totals(&gpu(adapter, options), &stage, &chunks(count, rows, keys));
+            let (_, all, _) = totals(&gpu(adapter, options), &stage, &chunks(count, rows, keys, cents));
             let counters = all.counters;
             // k and i of four bytes, f of eight; the string is not used. Beside them a header, spans, ragged ends.
             let input = (count * rows * 16) as u64;
@@ -97,15 +105,17 @@ fn every_input_byte_goes_up_once_and_only_groups_come_back() {
 #[test]
 fn uploads_overlap_the_work_of_the_batch_before() {
     everywhere(|adapter, place| {
-        // Much to compute for few bytes: seven windows of products.
-        let stage =
-            stage(&schema(&COLUMNS), None, &["k", "s"], &["product; f; f", "sum; f", "product; i; f", "min; f"]);
-        let options = GpuOptions { strategy: Strategy::Sort, rows: Some(1 << 15), ..GpuOptions::default() };
+        // Much to compute for few bytes: floats of all exponents, whose products need some forty windows.
+        let stage = stage(&schema(&COLUMNS), None, &["k"], &["product; f; f", "sum; f"]);
+        let options = GpuOptions { strategy: Strategy::Sort, rows: Some(1 << 14), ..GpuOptions::default() };
         let device = Options { timestamps: true, ..Options::default() };
         let backend = gpu(adapter, GpuOptions { device, ..options });
-        let (_, _, details) = totals(&backend, &stage, &chunks(3, 1 << 16, 5000));
+        let (_, _, details) =
+            totals(&backend, &stage, &chunks(3, 1 << 15, 5000, |random| f64::from_bits(random.next())));
         let line = details.iter().find(|line| line.contains("later uploads")).expect("a line about uploads");
         let overlapped: u64 = line.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
-        assert!(overlapped >= 1 && line.contains("of 5 later uploads"), "{place}: {line}");
+        let possible = !SYNCHRONOUS.iter().any(|driver| adapter.info.driver.contains(driver));
+        assert_eq!(overlapped >= 1, possible, "{place}: {line}");
+        assert!(line.contains("of 5 later uploads"), "{place}: {line}");
     });
 }
