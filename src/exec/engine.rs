@@ -11,7 +11,7 @@ use super::result::{finish, result_schema};
 use super::run::{Settings, run};
 use super::{Ledger, Observer};
 use crate::backend::gpu::GpuOptions;
-use crate::backend::{self, Backend, Device};
+use crate::backend::{self, Backend, Device, Feed};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
 use crate::plan::{Job, Plan, lower};
@@ -22,7 +22,8 @@ use crate::{Error, Result};
 pub struct Engine {
     device: Device,
     threads: usize,
-    chunk_bytes: usize,
+    /// `None`: what suits the source and the backend.
+    chunk_bytes: Option<usize>,
     max_rejects: Option<u64>,
     cancel: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observer>>,
@@ -62,7 +63,8 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Chunks of this size fit a device binding and keep all cores busy.
+    /// Chunks for a device are of this size: they fit a binding and are worth an upload. For the CPU the source knows better
+    /// ([`Source::chunk_bytes`]).
     pub const CHUNK_BYTES: usize = 16 << 20;
 
     /// An engine that chooses its device itself and uses all cores.
@@ -70,7 +72,7 @@ impl Engine {
         Engine {
             device: Device::Auto,
             threads: 0,
-            chunk_bytes: Self::CHUNK_BYTES,
+            chunk_bytes: None,
             max_rejects: None,
             cancel: Arc::default(),
             observer: None,
@@ -94,7 +96,7 @@ impl Engine {
 
     /// Input bytes of a chunk, about. The result does not depend on it.
     pub fn chunk_bytes(mut self, bytes: usize) -> Self {
-        self.chunk_bytes = bytes.max(1);
+        self.chunk_bytes = Some(bytes.max(1));
         self
     }
 
@@ -150,7 +152,7 @@ impl Engine {
             input.source(),
             &*backend,
             &reason,
-            self.chunk_bytes,
+            self.chunk_bytes_for(&**input.source(), &*backend),
             self.threads_used(),
             kernels,
         )
@@ -200,6 +202,13 @@ impl Engine {
         }
     }
 
+    fn chunk_bytes_for(&self, source: &dyn Source, backend: &dyn Backend) -> usize {
+        self.chunk_bytes.unwrap_or_else(|| match backend.feed() {
+            Feed::Threads(_) => source.chunk_bytes(),
+            Feed::Queue => Self::CHUNK_BYTES,
+        })
+    }
+
     fn run_plan(
         &self,
         plan: &Plan,
@@ -212,7 +221,7 @@ impl Engine {
         ledger.device_reason = reason;
         let settings = Settings {
             threads: self.threads_used(),
-            chunk_bytes: self.chunk_bytes,
+            chunk_bytes: self.chunk_bytes_for(&**source, &*backend),
             max_rejects: self.max_rejects,
             cancel: &self.cancel,
             observer: self.observer.as_deref(),
