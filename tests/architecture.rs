@@ -40,8 +40,10 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Files outside `backend` and `exec` that name a concrete backend, and why.
-const NAMES_A_BACKEND: &[(&str, &str)] =
-    &[("bin/tidemill/commands/devices.rs", "`tidemill devices` lists and measures adapters: they are its subject")];
+const NAMES_A_BACKEND: &[(&str, &str)] = &[
+    ("bin/tidemill/commands/devices.rs", "`tidemill devices` lists and measures adapters: they are its subject"),
+    ("bin/tidemill/commands/bench/machine.rs", "`tidemill bench` compares the CPU with adapters: they are its subject"),
+];
 
 /// The only files with unsafe code.
 const UNSAFE: &[&str] = &["input/csv/simd.rs", "input/mmap.rs"];

@@ -133,7 +133,7 @@ def tasks(options):
     def cells(suite, dataset, formats, engines, runs=options.runs, only=None):
         for form in formats:
             for name in questions(dataset):
-                if options.questions and name not in options.questions or only and name not in only:
+                if name not in (options.questions or only or [name]):
                     continue
                 yield {"suite": suite, "dataset": dataset, "format": form, "question": name, "engines": engines, "runs": runs}
 

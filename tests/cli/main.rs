@@ -2,6 +2,7 @@
 //!
 //! Right answers of the flights were computed by Python from the same file (`csv`, `fractions`, `math.fsum`), not by tidemill.
 
+mod bench;
 mod errors;
 mod formats;
 mod inputs;

@@ -40,6 +40,8 @@ pub struct Measured {
     pub submission: f64,
     /// Rows per second of an exact sum of int64 in groups of 100 rows.
     pub reduce: f64,
+    /// Bytes per second that a streaming kernel reads and writes in device memory.
+    pub memory: f64,
 }
 
 impl GpuBackend {
@@ -99,7 +101,7 @@ impl GpuBackend {
         const ROWS: u32 = 1 << 20;
         const LAUNCHES: u32 = 64;
         let data: Vec<u8> = (0..BYTES).map(|i| (i * 31) as u8).collect();
-        let mut best = [f64::MAX; 5];
+        let mut best = [f64::MAX; 6];
         for _ in 0..3 {
             let mut timed = |at: usize, engine: &mut Engine, rec: Recording| -> Result<Outcome> {
                 let begun = Instant::now();
@@ -136,14 +138,27 @@ impl GpuBackend {
             let values = ValuePlanes::one(0, None, ROWS);
             reduce(&mut rec, &shape, &sum, planes, values, 0, None, ids.into(), ROWS, ROWS / 100 + 1);
             timed(4, &mut engine, rec)?;
+            let words = (BYTES / 4) as u32;
+            let mut rec = Recording::new();
+            let in_order = rec.upload("in order", bytemuck::cast_slice(&(0..words).collect::<Vec<u32>>()).to_vec());
+            rec.keep(in_order);
+            let in_order = engine.run(rec)?.kept;
+            let mut rec = Recording::new();
+            let planes = rec.import(kept).all();
+            let index =
+                in_order.first().map(|index| rec.import(index)).ok_or_else(|| Error::internal("nothing was kept"))?;
+            gather(&mut rec, &shape, planes, 0, index.into(), words);
+            timed(5, &mut engine, rec)?;
         }
-        let [upload, readback, launches, submission, reduced] = best;
+        let [upload, readback, launches, submission, reduced, streamed] = best;
         Ok(Measured {
             upload: BYTES as f64 / upload,
             readback: BYTES as f64 / readback,
             launch: (launches - submission).max(0.0) / f64::from(LAUNCHES - 1),
             submission,
             reduce: f64::from(ROWS) / reduced,
+            // A word of the index and a word of data read, one written.
+            memory: 3.0 * BYTES as f64 / (streamed - submission).max(streamed / 10.0),
         })
     }
 }

@@ -27,6 +27,8 @@ pub enum Command {
     Schema(SchemaArgs),
     /// List the GPU adapters, what they offer, and (with --measure) how fast they are
     Devices(DevicesArgs),
+    /// Measure the CPU against the GPU, on your own data or on generated data
+    Bench(Box<BenchArgs>),
 }
 
 const AGG_HELP: &str = "\
@@ -170,6 +172,80 @@ pub struct DevicesArgs {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: Shape,
+}
+
+const BENCH_HELP: &str = "\
+What is measured:
+  Without FILE: generated tables of an integer key and an integer or float
+  value, uniform and skewed keys, over a ladder of rows and group counts.
+  With FILE, keys and aggregates as for agg: that job, over the first rows of
+  the data, more with every rung.
+  resident    the data is in memory and the device is warm
+  end to end  from the file to the result, the device opened anew
+  CPU and GPU take turns. A ratio is CPU time / GPU time of the medians, with a
+  95 % bootstrap interval; where 1 lies inside it, neither is called faster.
+  Results are compared: a device that gives other bits is reported.
+
+Examples:
+  tidemill bench --html bench.html --json bench.json
+  tidemill bench trips.parquet --by vendor 'sum(fare)' 'mean(tip)' --html t.html
+  tidemill bench --rows 1e5,1e6,1e7 --groups 100,1e6 --runs 9 --device gpu:1";
+
+/// `tidemill bench`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    override_usage = "tidemill bench [OPTIONS]\n       tidemill bench FILE… [--by COL,…] [OPTIONS] AGG…",
+    after_long_help = format!("{BENCH_HELP}\n\n{}", exit::HELP),
+    after_help = "More, with what is measured and how: tidemill bench --help"
+)]
+pub struct BenchArgs {
+    /// Input files ('-' is standard input) and aggregates ('sum(x)'); none: generated data
+    #[arg(value_name = "FILE… AGG")]
+    pub arguments: Vec<OsString>,
+
+    /// Group keys: columns, mapped names or expressions, between commas: 'year(ts) as y, carrier'
+    #[arg(long, value_name = "COL,…", help_heading = "The job", allow_hyphen_values = true)]
+    pub by: Vec<String>,
+    /// Keep only rows for which this is true (several are joined by and)
+    #[arg(long = "where", value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+    /// Name an expression; later ones may use earlier ones
+    #[arg(long, value_name = "NAME = EXPR", help_heading = "The job")]
+    pub map: Vec<String>,
+
+    /// Rows of each rung, between commas: 10000, 100k, 1e6 [default: 1e4,1e5,1e6,1e7; of a file also all it has]
+    #[arg(long, value_name = "LIST", help_heading = "The ladder")]
+    pub rows: Option<String>,
+    /// Groups of the generated tables, between commas [default: 100,1e4,1e6]
+    #[arg(long, value_name = "LIST", help_heading = "The ladder")]
+    pub groups: Option<String>,
+    /// Counted runs of each measurement and device
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(3..=1000), help_heading = "The ladder")]
+    pub runs: u16,
+    /// Seconds to measure, about: rungs that would take longer are left out, and named
+    #[arg(long, value_name = "S", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..), help_heading = "The ladder")]
+    pub seconds: u32,
+
+    /// The GPU to measure; may be given several times (default: the first, hardware before software)
+    #[arg(long, value_name = "gpu|gpu:N", help_heading = "The run")]
+    pub device: Vec<String>,
+    /// Threads that read and compute (default: one for each core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "The run")]
+    pub threads: Option<u16>,
+    /// Input bytes a chunk has, about: 65536, 512K, 64MB, 1MiB; the result does not depend on it
+    #[arg(long, value_name = "SIZE", help_heading = "The run")]
+    pub chunk_size: Option<String>,
+
+    /// Write a report with charts: one HTML file that needs no network
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub html: Option<PathBuf>,
+    /// Write every measurement as JSON (its fields: docs/bench.md)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub json: Option<PathBuf>,
+
+    /// How input is read.
+    #[command(flatten)]
+    pub input: InputArgs,
 }
 
 /// How a listing is shown.

@@ -82,22 +82,33 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
 }
 
 fn job(args: &Agg, aggregates: Vec<Named>) -> Result<Job> {
-    let mut job = Job { aggregates, limit: args.limit, unordered: args.unordered, ..Job::new() };
-    for text in &args.filter {
-        job = job.filter(expr::parse(text)?);
-    }
-    for text in &args.map {
-        let (name, value) = expr::parse_assignment(text)?;
-        job = job.map(name, value);
-    }
-    for text in &args.by {
-        job.keys.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
+    let mut job = grouping(&args.filter, &args.map, &args.by, aggregates)?;
+    job.limit = args.limit;
+    job.unordered = args.unordered;
     for text in &args.having {
         job = job.having(expr::parse(text)?);
     }
     for text in &args.order_by {
         job = job.order_by(text)?;
+    }
+    Ok(job)
+}
+
+/// The part of a job that groups and aggregates.
+///
+/// # Errors
+/// Texts that do not parse.
+pub fn grouping(filter: &[String], map: &[String], by: &[String], aggregates: Vec<Named>) -> Result<Job> {
+    let mut job = Job { aggregates, ..Job::new() };
+    for text in filter {
+        job = job.filter(expr::parse(text)?);
+    }
+    for text in map {
+        let (name, value) = expr::parse_assignment(text)?;
+        job = job.map(name, value);
+    }
+    for text in by {
+        job.keys.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
     }
     Ok(job)
 }

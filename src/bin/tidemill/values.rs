@@ -29,6 +29,30 @@ pub fn size(text: &str) -> Result<usize> {
     bytes.filter(|&b| b > 0).and_then(|b| usize::try_from(b).ok()).ok_or_else(wrong)
 }
 
+/// Counts between commas, ascending and without repetition: `10000`, `100k`, `2M`, `1e6`.
+pub fn counts(text: &str) -> Result<Vec<u64>> {
+    let wrong = |part: &str| {
+        usage(format!("'{part}' is not a count"), "counts are like 10000, 100k, 2M or 1e6, and at least 1")
+    };
+    let count = |part: &str| {
+        let part = part.trim();
+        let (number, factor) = match part.char_indices().last() {
+            Some((at, 'k' | 'K')) => (&part[..at], 1e3),
+            Some((at, 'm' | 'M')) => (&part[..at], 1e6),
+            Some((at, 'g' | 'G')) => (&part[..at], 1e9),
+            _ => (part, 1.0),
+        };
+        // `inf`, `nan` and signs are floats too, but no counts.
+        let digits = number.starts_with(|c: char| c.is_ascii_digit());
+        let value = number.parse::<f64>().ok().filter(|_| digits).map(|value| value * factor);
+        value.filter(|v| v.fract() == 0.0 && (1.0..=1e12).contains(v)).map(|v| v as u64).ok_or_else(|| wrong(part))
+    };
+    let mut all = text.split(',').map(count).collect::<Result<Vec<u64>>>()?;
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
 /// One ASCII character; `\t` and `tab` are the tab.
 pub fn delimiter(text: &str) -> Result<u8> {
     match (text, text.as_bytes()) {
@@ -106,6 +130,14 @@ mod tests {
         }
         for text in ["", "0", "-1", "x", "1TB", "1..5M", "MiB", "99999999999999999999G", "1e3"] {
             assert!(matches!(size(text), Err(Error::Usage { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_counts() {
+        assert_eq!(counts("1e6, 10000,100k,1M,2.5k,7").unwrap(), [7, 2_500, 10_000, 100_000, 1_000_000]);
+        for text in ["", "0", "-1", "1,,2", "x", "1.5", "inf", "nan", "1e13", "k", "1 k k"] {
+            assert!(matches!(counts(text), Err(Error::Usage { .. })), "{text}");
         }
     }
 

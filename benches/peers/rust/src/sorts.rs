@@ -8,6 +8,7 @@ use clap::Args as Arguments;
 use rayon::prelude::*;
 use rdst::{RadixKey, RadixSort as _};
 use serde_json::json;
+use tidemill::backend::cpu::radix::{self, Keyed};
 use voracious_radix_sort::{RadixSort as _, Radixable};
 
 use crate::Result;
@@ -60,8 +61,16 @@ impl Radixable<u32> for Pair {
     }
 }
 
-/// A sort by its name; the number is of threads.
-type Sort<T> = (&'static str, fn(&mut [T], usize));
+impl Keyed for Pair {
+    const BITS: u32 = 32;
+
+    fn key(&self) -> u64 {
+        self.key.into()
+    }
+}
+
+/// A sort by its name, and whether equal keys keep their order; the number is of threads.
+type Sort<T> = (&'static str, bool, fn(&mut [T], usize));
 
 trait Item: Copy + Default + Send + Sync {
     const NAME: &'static str;
@@ -69,6 +78,9 @@ trait Item: Copy + Default + Send + Sync {
     fn make(key: u64, row: usize) -> Self;
 
     fn sorted_by(&self) -> u64;
+
+    /// The row it was made of, where it knows.
+    fn row(&self) -> Option<u32>;
 
     /// Of the whole item: the sum of them tells whether any was lost.
     fn mark(&self) -> u64;
@@ -87,16 +99,21 @@ impl Item for Pair {
         self.key.into()
     }
 
+    fn row(&self) -> Option<u32> {
+        Some(self.value)
+    }
+
     fn mark(&self) -> u64 {
         mix(u64::from(self.key) << 32 | u64::from(self.value))
     }
 
     fn sorts() -> Vec<Sort<Self>> {
         vec![
-            ("rdst", |items, _| items.radix_sort_unstable()),
-            ("voracious_radix_sort", |items, threads| items.voracious_mt_sort(threads)),
-            ("radsort", |items, _| radsort::sort_by_key(items, |pair| pair.key)),
-            ("par_sort_unstable", |items, _| items.par_sort_unstable_by_key(|pair| pair.key)),
+            ("tidemill", true, |items, _| radix::sort(items)),
+            ("rdst", false, |items, _| items.radix_sort_unstable()),
+            ("voracious_radix_sort", false, |items, threads| items.voracious_mt_sort(threads)),
+            ("radsort", true, |items, _| radsort::sort_by_key(items, |pair| pair.key)),
+            ("par_sort_unstable", false, |items, _| items.par_sort_unstable_by_key(|pair| pair.key)),
         ]
     }
 }
@@ -112,16 +129,21 @@ impl Item for u64 {
         *self
     }
 
+    fn row(&self) -> Option<u32> {
+        None
+    }
+
     fn mark(&self) -> u64 {
         mix(*self)
     }
 
     fn sorts() -> Vec<Sort<Self>> {
         vec![
-            ("rdst", |items, _| items.radix_sort_unstable()),
-            ("voracious_radix_sort", |items, threads| items.voracious_mt_sort(threads)),
-            ("radsort", |items, _| radsort::sort(items)),
-            ("par_sort_unstable", |items, _| items.par_sort_unstable()),
+            ("tidemill", true, |items, _| radix::sort(items)),
+            ("rdst", false, |items, _| items.radix_sort_unstable()),
+            ("voracious_radix_sort", false, |items, threads| items.voracious_mt_sort(threads)),
+            ("radsort", true, |items, _| radsort::sort(items)),
+            ("par_sort_unstable", false, |items, _| items.par_sort_unstable()),
         ]
     }
 }
@@ -166,12 +188,13 @@ fn measure<T: Item>(args: &Args, data: &str, key: fn(u64) -> u64, rows: usize) -
     let mut seconds = vec![Vec::new(); sorts.len()];
     // The first round is a warm-up.
     for round in 0..=args.runs {
-        for ((name, sort), seconds) in sorts.iter().zip(&mut seconds) {
+        for ((name, stable, sort), seconds) in sorts.iter().zip(&mut seconds) {
             items.copy_from_slice(&original);
             let started = Instant::now();
             sort(&mut items, args.threads);
             let spent = started.elapsed().as_secs_f64();
-            if !items.par_windows(2).all(|pair| pair[0].sorted_by() <= pair[1].sorted_by()) {
+            let place = |item: &T| (item.sorted_by(), item.row().filter(|_| *stable));
+            if !items.par_windows(2).all(|pair| place(&pair[0]) <= place(&pair[1])) {
                 return Err(format!("{name}: {rows} {data} {} are not in order", T::NAME).into());
             }
             if marks(&items) != expected {
@@ -182,7 +205,7 @@ fn measure<T: Item>(args: &Args, data: &str, key: fn(u64) -> u64, rows: usize) -
             }
         }
     }
-    for ((name, _), seconds) in sorts.iter().zip(&mut seconds) {
+    for ((name, _, _), seconds) in sorts.iter().zip(&mut seconds) {
         seconds.sort_by(f64::total_cmp);
         let (median, minimum) = (median(seconds), seconds.first());
         let line = json!({

@@ -1,6 +1,7 @@
 //! What the subcommands do.
 
 mod agg;
+mod bench;
 mod devices;
 mod schema;
 
@@ -13,6 +14,7 @@ pub fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Agg(args) => agg::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
     }
 }
