@@ -28,7 +28,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] =
 const CRATES: &[(&str, &[&str])] = &[
     ("wgpu", &["backend/gpu"]),
     ("pollster", &["backend/gpu"]),
-    ("rayon", &["backend/cpu", "column", "exec", "input"]),
+    // agg finishes groups on the pool that exec installs.
+    ("rayon", &["agg", "backend/cpu", "column", "exec", "input"]),
     ("memmap2", &["input"]),
     ("sqlparser", &["expr"]),
     ("parquet", &["input", "output"]),

@@ -3,6 +3,8 @@
 //! The oracle holds every value as an integer over 2^2200 and rounds by searching all floats for the nearest. It
 //! shares no code with what it judges.
 
+#![cfg(not(feature = "fast-float"))]
+
 use num_bigint::{BigInt, BigUint};
 use proptest::prelude::*;
 use tidemill::agg::exact::{
@@ -511,12 +513,47 @@ fn specials_survive_merging_gathering_and_resizing() {
 #[test]
 fn memory_is_counted() {
     let mut column = SumColumn::new(1000);
+    assert!(column.heap_bytes() < 1000, "sums of nothing need nothing");
+    column.add_all(&[1, 2, 3], &[1.0, 2.0, 1e-3]);
     assert!((16_000..17_000).contains(&column.heap_bytes()));
     column.add_all(&[1, 2, 3], &[1.0, 1e300, 1e-300]);
     let before = column.heap_bytes();
-    assert!(before > 16_000);
+    assert!(before > 32_000);
     (0..1000).for_each(|group| column.add(group, 1e-200 * group as f64));
     assert!(column.heap_bytes() > before + 1000 * 24, "what does not fit the window is counted too");
+}
+
+#[test]
+fn long_sums_outgrow_their_words() {
+    // 15 + 2^-40, near the top of the first window: 2^18 of them fill a word.
+    let (mantissa, exponent) = ((15i64 << 40) + 1, -40);
+    let x = mantissa as f64 * f64::from(exponent).exp2();
+    let rows = 1 << 20;
+    let groups: Vec<u32> = (0..rows).map(|i| i % 3 % 2).collect();
+    let mut column = SumColumn::new(2);
+    column.add_all(&groups, &vec![x; rows as usize]);
+    let mut halves = SumColumn::new(2);
+    let half = rows as usize / 2;
+    halves.add_all(&groups[..half], &vec![x; half]);
+    let mut other = SumColumn::new(2);
+    other.add_all(&groups[half..], &vec![x; half]);
+    halves.merge_from(&other, &[0, 1]);
+    let times = |group: u32| groups.iter().filter(|g| **g == group).count() as i128;
+    for group in 0..2 {
+        let want = Exact::Finite(Dyadic::from_i128(times(group) * i128::from(mantissa), exponent));
+        assert_eq!(column.exact(group as usize), want);
+        assert_eq!(halves.exact(group as usize), want);
+    }
+    let (mut sums, mut products) = (IntSumColumn::new(2), IntProductColumn::new(2));
+    let large = i64::MAX >> 13;
+    for _ in 0..20 {
+        sums.add_all(&[0, 1, 1], &[large, -large, -large]);
+        products.add_all(&[0, 1, 1], &[1 << 30, 1 << 30, -1], &[1 << 31, -1 << 31, i64::MAX]);
+    }
+    (0..1000).for_each(|_| sums.add_all(&[1; 9], &[large; 9]));
+    assert_eq!((sums.value_i128(0), sums.value_i128(1)), (Some(20 * i128::from(large)), Some(8960 * i128::from(large))));
+    assert_eq!(products.value_i128(0), Some(20 << 61));
+    assert_eq!(products.value_i128(1), Some(-(20 << 61) - 20 * i128::from(i64::MAX)));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The lines of docs/numerics.md that are about whole jobs, one test each, on the oracle and on every device.
 
+#![cfg(not(feature = "fast-float"))]
+
 mod support;
 
 use support::run_script;

@@ -1,5 +1,7 @@
 //! The lines of docs/numerics.md that the exact-sum algebra itself can prove; each test names its line.
 
+#![cfg(not(feature = "fast-float"))]
+
 use tidemill::agg::exact::{
     Dyadic, Exact, IntProductColumn, IntSumColumn, ProductColumn, SumColumn, corr, covar_pop, covar_samp, interpolate,
     mean, stddev_pop, stddev_samp, sum, var_pop, var_samp,

@@ -3,6 +3,8 @@
 //! `TIDEMILL_RANDOM_CASES=N` runs N cases, each on every target (by default 64, the GPU
 //! adapters every eighth), `TIDEMILL_RANDOM_SEED=S` others than the usual ones.
 
+#![cfg(not(feature = "fast-float"))]
+
 mod support;
 
 use std::sync::Arc;

@@ -62,9 +62,21 @@ impl Extreme {
 
     #[inline]
     fn update_words(&mut self, groups: &[u32], arg: Arg<'_>, word: impl Fn(usize) -> u64) {
-        for (i, &group) in groups.iter().enumerate() {
-            if arg.is_valid(i) {
-                self.combine_word(group as usize, word(i));
+        let flip = if self.largest { u64::MAX } else { 0 };
+        let Extreme { words, seen, .. } = self;
+        // Few values are better than the best before them: the rest costs a comparison and no store.
+        let mut combine = |group: u32, word: u64| {
+            let best = &mut words[group as usize];
+            if word < *best || word == u64::MAX {
+                *best = word.min(*best);
+                seen[group as usize] = 1;
+            }
+        };
+        match arg.valid {
+            None => groups.iter().enumerate().for_each(|(i, &group)| combine(group, word(i) ^ flip)),
+            Some(valid) => {
+                let rows = groups.iter().zip(valid).enumerate().filter(|(_, (_, ok))| **ok != 0);
+                rows.for_each(|(i, (&group, _))| combine(group, word(i) ^ flip));
             }
         }
     }
@@ -121,6 +133,20 @@ impl Extreme {
                     self.words[group] = self.words[group].min(other.words[i]);
                 }
             }
+        }
+    }
+
+    /// The listed groups, in the listed order, as a column of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
+        fn pick<T: Copy>(from: &[T], groups: &[u32]) -> Vec<T> {
+            if from.is_empty() { Vec::new() } else { groups.iter().map(|&group| from[group as usize]).collect() }
+        }
+        Extreme {
+            words: pick(&self.words, groups),
+            wides: pick(&self.wides, groups),
+            seen: pick(&self.seen, groups),
+            dict: self.dict.clone(),
+            ..*self
         }
     }
 

@@ -1,11 +1,15 @@
 //! From states to result columns.
 
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
+use arrow_buffer::NullBuffer;
+use rayon::prelude::*;
 
 use super::exact::{self, Dyadic, Exact};
-use super::{Function, Moment, State};
+use super::{Function, GroupValues, Moment, State};
 use crate::column::{Column, ColumnData, Type, Value};
 use crate::{Error, Result};
+
+/// Groups that are not worth a thread of their own.
+const LEAST: usize = 1024;
 
 /// A finished aggregate: one value a group, or one list a group.
 #[derive(Debug, Clone)]
@@ -31,7 +35,7 @@ impl Function {
     #[expect(clippy::too_many_arguments, reason = "one call site, which would only wrap them up")]
     pub fn finish(
         &self,
-        states: &mut [State],
+        states: &[State],
         used: &[usize],
         order: &[u32],
         args: &[Type],
@@ -42,24 +46,15 @@ impl Function {
         let groups = order.len();
         let scale_of = |arg: usize| args.get(arg).map_or(0, |ty| i32::from(ty.scale()));
         let scale = scale_of(0);
-        for &state in used {
-            if let State::Bag(bag) = &mut states[state] {
-                bag.tidy();
-            }
-        }
         let states: Vec<&State> = used.iter().map(|&state| &states[state]).collect();
         let scalar = |values: Vec<Value>| Column::from_values(result, &values, None).map(Finished::Scalar);
-        let floats = |value: &dyn Fn(usize) -> Option<f64>| {
-            let mut valid = BooleanBufferBuilder::new(groups);
-            let values: Vec<f64> = (0..groups)
-                .map(|group| {
-                    let value = value(group);
-                    valid.append(value.is_some());
-                    value.unwrap_or(0.0)
-                })
-                .collect();
-            let nulls = Some(NullBuffer::new(valid.finish())).filter(|n| n.null_count() > 0);
+        let column = |values: Vec<Option<f64>>| {
+            let nulls = Some(values.iter().map(Option::is_some).collect::<NullBuffer>()).filter(|n| n.null_count() > 0);
+            let values: Vec<f64> = values.into_iter().map(|value| value.unwrap_or(0.0)).collect();
             Ok(Finished::Scalar(Column { ty: Type::Float64, data: ColumnData::F64(values.into()), nulls }))
+        };
+        let floats = |value: &(dyn Fn(usize) -> Option<f64> + Sync)| {
+            column((0..groups).into_par_iter().with_min_len(LEAST).map(value).collect())
         };
         match (self, &states[..]) {
             (Function::CountRows | Function::Count, [State::Count(counts)]) => {
@@ -109,42 +104,19 @@ impl Function {
                 floats(&|group| moment.value(counts[group], sums, group, [scale, scale_of(1)]))
             }
             (Function::CountDistinct, [State::Bag(bag)]) => {
-                let mut values = vec![0i64; groups];
-                bag.for_each_group(|group, items| {
-                    // Equal neighbours are one value that came too often for one entry.
-                    let mut last: Option<Value> = None;
-                    for (value, _) in items {
-                        if last.as_ref().is_none_or(|l| !same(l, &value)) {
-                            values[group] += 1;
-                            last = Some(value);
-                        }
-                    }
-                });
+                let values: Vec<i64> = bag.map_groups(|values| values.distinct() as i64);
                 Ok(Finished::Scalar(Column { ty: Type::Int64, data: ColumnData::I64(values.into()), nulls: None }))
             }
-            (Function::Quantile(p), [State::Bag(bag)]) => {
-                let mut values = Vec::with_capacity(groups);
-                bag.for_each_group(|_, items| values.push(quantile(&items.collect::<Vec<_>>(), *p, scale)));
-                floats(&|group| values[group])
-            }
+            (Function::Quantile(p), [State::Bag(bag)]) => column(bag.map_groups(|values| quantile(values, *p, scale))),
             (Function::TopK(k) | Function::BottomK(k), [State::Bag(bag)]) => {
                 let largest = matches!(self, Function::TopK(_));
-                let (mut items, mut ends) = (Vec::new(), Vec::with_capacity(groups));
-                bag.for_each_group(|_, values| {
-                    let values: Vec<(Value, u64)> = values.collect();
-                    let mut left = u64::from(*k);
-                    let mut push = |(value, times): &(Value, u64)| {
-                        let times = left.min(*times);
-                        left -= times;
-                        (0..times).for_each(|_| items.push(value.clone()));
-                    };
-                    if largest {
-                        values.iter().rev().for_each(&mut push)
-                    } else {
-                        values.iter().for_each(&mut push)
-                    }
-                    ends.push(items.len() as u32);
+                let lists = bag.map_groups(|values| values.first(u64::from(*k), largest));
+                let ends = lists.iter().scan(0, |end, list| {
+                    *end += list.len() as u32;
+                    Some(*end)
                 });
+                let ends = ends.collect();
+                let items: Vec<Value> = lists.into_iter().flatten().collect();
                 let item = match result {
                     Type::List(item) => item,
                     other => other,
@@ -153,14 +125,6 @@ impl Function {
             }
             _ => Err(Error::internal(format!("{name} has states of another function"))),
         }
-    }
-}
-
-/// Equality of two values of one bag (floats by bits: a bag holds one NaN and one zero).
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
-        _ => a == b,
     }
 }
 
@@ -207,25 +171,17 @@ impl Moment {
 
 /// The p-quantile: linear between the two values around position p·(n − 1) (type 7 of Hyndman & Fan, 1996), the position
 /// one float multiplication, the interpolation exact and rounded once. `values` ascend, NaN last.
-fn quantile(values: &[(Value, u64)], p: f64, scale: i32) -> Option<f64> {
-    let n: u64 = values.iter().map(|(_, times)| times).sum();
-    let last = n.checked_sub(1)?;
+fn quantile(values: &mut dyn GroupValues, p: f64, scale: i32) -> Option<f64> {
+    let last = values.count().checked_sub(1)?;
     let position = p * last as f64;
-    let index = (position.floor() as u64).min(last);
-    let at = |index: u64| {
-        let mut before = 0;
-        let found = values.iter().find(|(_, times)| {
-            before += times;
-            index < before
-        });
-        match found.map(|(value, _)| value) {
-            Some(Value::Int(v)) => Exact::Finite(Dyadic::from_i128((*v).into(), 0)),
-            Some(Value::Wide(v)) => Exact::Finite(Dyadic::from_i128(*v, 0)),
-            Some(Value::Float(v)) => Exact::from_f64(*v),
-            _ => Exact::Nan,
-        }
+    let exact = |value| match value {
+        Value::Int(v) => Exact::Finite(Dyadic::from_i128(v.into(), 0)),
+        Value::Wide(v) => Exact::Finite(Dyadic::from_i128(v, 0)),
+        Value::Float(v) => Exact::from_f64(v),
+        _ => Exact::Nan,
     };
-    Some(exact::interpolate(&at(index), &at((index + 1).min(last)), position - position.floor(), scale))
+    let (low, high) = values.at((position.floor() as u64).min(last));
+    Some(exact::interpolate(&exact(low), &exact(high), position - position.floor(), scale))
 }
 
 /// The text of a group's key, for messages.
@@ -287,10 +243,18 @@ pub fn key_column(key: &super::super::column::KeyColumn, ty: &Type, groups: &[u3
 mod tests {
     use super::*;
 
+    use super::super::{Arg, Bag, Keep, Slice};
+    use crate::column::Class;
+
+    fn quantile_of(class: Class, values: Slice<'_>, rows: usize, p: f64, scale: i32) -> Option<f64> {
+        let mut bag = Bag::new(class, Keep::All);
+        bag.resize(1);
+        bag.update(&vec![0; rows], Arg { values, valid: None });
+        bag.map_groups(|values| quantile(values, p, scale))[0]
+    }
+
     fn q(values: &[f64], p: f64) -> Option<f64> {
-        let mut values = values.to_vec();
-        values.sort_by(f64::total_cmp);
-        quantile(&values.iter().map(|&v| (Value::Float(v), 1)).collect::<Vec<_>>(), p, 0)
+        quantile_of(Class::Float, Slice::Float(values), values.len(), p, 0)
     }
 
     #[test]
@@ -311,7 +275,7 @@ mod tests {
         assert_eq!(q(&[1.0, f64::NAN], 0.0), Some(1.0));
         assert!(q(&[f64::NEG_INFINITY, f64::INFINITY], 0.5).unwrap().is_nan());
         assert_eq!(q(&[1.0, f64::INFINITY], 0.5), Some(f64::INFINITY));
-        assert_eq!(quantile(&[(Value::Wide(10), 1), (Value::Wide(15), 1)], 0.5, 1), Some(1.25));
-        assert_eq!(quantile(&[(Value::Int(1), 3), (Value::Int(9), 1)], 0.5, 0), Some(1.0));
+        assert_eq!(quantile_of(Class::Wide, Slice::Wide(&[15, 10]), 2, 0.5, 1), Some(1.25));
+        assert_eq!(quantile_of(Class::Int, Slice::Int(&[1, 9, 1, 1]), 4, 0.5, 0), Some(1.0));
     }
 }

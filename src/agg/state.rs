@@ -123,6 +123,27 @@ impl State {
         }
     }
 
+    /// [`State::merge`] of states that are not needed any more: what can be taken over is not copied.
+    pub fn absorb(&mut self, other: State, map: &[u32]) {
+        match (self, other) {
+            (State::Bag(bag), State::Bag(from)) => bag.absorb(from, map),
+            (state, other) => state.merge(&other, map),
+        }
+    }
+
+    /// The listed groups, in the listed order, as states of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
+        match self {
+            State::Count(counts) => State::Count(groups.iter().map(|&group| counts[group as usize]).collect()),
+            State::IntSum(sums) => State::IntSum(sums.gather(groups)),
+            State::FloatSum(sums) => State::FloatSum(sums.gather(groups)),
+            State::IntProduct(sums) => State::IntProduct(sums.gather(groups)),
+            State::FloatProduct(sums) => State::FloatProduct(sums.gather(groups)),
+            State::Extreme(extreme) => State::Extreme(extreme.gather(groups)),
+            State::Bag(bag) => State::Bag(bag.gather(groups)),
+        }
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         match self {

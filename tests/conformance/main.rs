@@ -1,6 +1,8 @@
 //! Every case on every target: the oracle, the CPU with one thread and with three, and each GPU adapter, each with the
 //! input whole and in odd pieces. A case is data and names no target; equal means equal bytes.
 
+#![cfg(not(feature = "fast-float"))]
+
 #[path = "../support/mod.rs"]
 mod support;
 

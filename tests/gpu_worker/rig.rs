@@ -199,10 +199,8 @@ fn read(partial: Partial) -> BTreeMap<Vec<String>, Vec<String>> {
             }),
             State::Extreme(e) => texts.iter_mut().enumerate().for_each(|(g, t)| t.push(format!("{:?}", e.value(g)))),
             State::Bag(bag) => {
-                bag.tidy();
-                bag.for_each_group(|g, values| {
-                    texts[g].push(format!("{:?}", values.collect::<Vec<(Value, u64)>>()));
-                });
+                let runs: Vec<Vec<(Value, u64)>> = bag.map_groups(|values| values.runs());
+                texts.iter_mut().zip(runs).for_each(|(t, runs)| t.push(format!("{runs:?}")));
             }
         }
     }

@@ -25,6 +25,8 @@ pub(super) trait Fixed: Copy + Default + PartialEq + std::fmt::Debug {
     fn from_i128(value: i128) -> Self;
     /// A value from 128 unsigned bits, if it fits.
     fn from_u128(value: u128) -> Option<Self>;
+    /// The same in 128 bits, if it fits.
+    fn to_i128(self) -> Option<i128>;
     /// Appends its little-endian bytes, [`Fixed::BITS`] / 8 of them.
     fn put(self, out: &mut Vec<u8>);
     /// From as many little-endian bytes.
@@ -78,6 +80,11 @@ impl Fixed for i128 {
 
     fn from_u128(value: u128) -> Option<Self> {
         i128::try_from(value).ok()
+    }
+
+    #[inline]
+    fn to_i128(self) -> Option<i128> {
+        Some(self)
     }
 
     fn put(self, out: &mut Vec<u8>) {
@@ -207,6 +214,11 @@ impl Fixed for I256 {
 
     fn from_u128(value: u128) -> Option<Self> {
         Some(I256 { low: value, high: 0 })
+    }
+
+    #[inline]
+    fn to_i128(self) -> Option<i128> {
+        (self.high == (self.low as i128) >> 127).then_some(self.low as i128)
     }
 
     fn put(self, out: &mut Vec<u8>) {

@@ -1,10 +1,11 @@
 //! Σx and Σx·y of integers and unscaled decimals.
 
-use super::cells::{Cells, Range};
 use super::dyadic::Exact;
 use super::fixed::{Fixed, I256};
+use super::whole::{Whole, most_of, most_of_wide};
 
-/// The exact sum of integers, for many groups: 16 bytes a group, and sums beyond 128 bits are exact too.
+/// The exact sum of integers, for many groups: 8 bytes a group, 24 where sums outgrow 64 bits, and those
+/// beyond 128 bits are exact too.
 ///
 /// Decimals are summed unscaled; [`super::mean`] takes their scale. Group indices out of range panic.
 ///
@@ -18,10 +19,10 @@ use super::fixed::{Fixed, I256};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntSumColumn {
-    cells: Cells<i128>,
+    sums: Whole<i128>,
 }
 
-/// The exact sum of products of integers, for many groups: 32 bytes a group.
+/// The exact sum of products of integers, for many groups: 8 bytes a group, 40 where sums outgrow 64 bits.
 ///
 /// Factors may have all 128 bits. Group indices out of range panic, as slice indices do.
 ///
@@ -33,59 +34,42 @@ pub struct IntSumColumn {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct IntProductColumn {
-    cells: Cells<I256>,
+    sums: Whole<I256>,
 }
+
+/// Rows whose bound is found together.
+const BLOCK: usize = 8192;
 
 impl IntSumColumn {
     /// Adds one value.
     #[inline]
     pub fn add(&mut self, group: usize, x: i128) {
-        let cell = &mut self.cells.parts().1[group];
-        match cell.checked_add(x) {
-            Some(sum) => *cell = sum,
-            None => self.cells.add(group, x, 0),
-        }
+        self.sums.far().add(group, x, 0);
     }
 
     /// Adds `xs[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[i64]) {
-        let mut rest = (groups, xs);
-        loop {
-            let done = self.add_while_easy(rest.0, rest.1);
-            match (rest.0.get(done), rest.1.get(done)) {
-                (Some(&group), Some(&x)) => self.add(group as usize, i128::from(x)),
-                _ => return,
-            }
-            rest = (&rest.0[done + 1..], &rest.1[done + 1..]);
-        }
-    }
-
-    /// Adds values as long as no sum overflows its cell, and says how many did.
-    fn add_while_easy(&mut self, groups: &[u32], xs: &[i64]) -> usize {
-        let cells = self.cells.parts().1;
-        let count = groups.len().min(xs.len());
-        for (i, (&group, &x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
-            let cell = &mut cells[group as usize];
-            match cell.checked_add(i128::from(x)) {
-                Some(sum) => *cell = sum,
-                None => return i,
-            }
-        }
-        count
-    }
-
-    /// Adds `xs[i]` to group `groups[i]`.
-    pub fn add_all_i128(&mut self, groups: &[u32], xs: &[i128]) {
-        for (&group, &x) in groups.iter().zip(xs) {
-            self.add(group as usize, x);
-        }
+        self.add_valid(groups, xs, |_| true);
     }
 
     /// Adds `xs[i]` to group `groups[i]` where `valid(i)`.
     pub fn add_valid(&mut self, groups: &[u32], xs: &[i64], valid: impl Fn(usize) -> bool) {
-        for (i, (&group, &x)) in groups.iter().zip(xs).enumerate() {
-            if valid(i) {
-                self.add(group as usize, i128::from(x));
+        for (at, groups, xs) in blocks(groups, xs) {
+            let xs = &xs[..groups.len()];
+            let x = |i: usize| if valid(at + i) { xs[i] } else { 0 };
+            if !self.sums.add_bounded(groups, most_of((0..xs.len()).map(x)), x) {
+                groups.iter().enumerate().for_each(|(i, &group)| self.add(group as usize, x(i).into()));
+            }
+        }
+    }
+
+    /// Adds `xs[i]` to group `groups[i]`.
+    pub fn add_all_i128(&mut self, groups: &[u32], xs: &[i128]) {
+        for (_, groups, xs) in blocks(groups, xs) {
+            let xs = &xs[..groups.len()];
+            let most = most_of_wide(xs.iter().copied());
+            if !most.is_some_and(|most| self.sums.add_bounded(groups, most, |i| xs[i] as i64)) {
+                groups.iter().zip(xs).for_each(|(&group, &x)| self.add(group as usize, x));
             }
         }
     }
@@ -103,30 +87,53 @@ impl IntProductColumn {
     /// Adds `x · y`.
     #[inline]
     pub fn add(&mut self, group: usize, x: i128, y: i128) {
-        self.cells.add(group, I256::product(x, y), 0);
+        self.sums.far().add(group, I256::product(x, y), 0);
     }
 
     /// Adds `xs[i] · ys[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[i64], ys: &[i64]) {
-        for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
-            // The product of two 64-bit integers fits 128 bits.
-            self.cells.add(group as usize, I256::from_i128(i128::from(x) * i128::from(y)), 0);
+        for ((_, groups, xs), (_, _, ys)) in blocks(groups, xs).zip(blocks(groups, ys)) {
+            let (xs, ys) = (&xs[..groups.len()], &ys[..groups.len()]);
+            // Each at most 2^64: the product fits.
+            let most = most_of(xs.iter().copied()).checked_mul(most_of(ys.iter().copied()));
+            if !most.is_some_and(|most| self.sums.add_bounded(groups, most, |i| xs[i].wrapping_mul(ys[i]))) {
+                let far = self.sums.far();
+                for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
+                    far.add(group as usize, I256::from_i128(i128::from(x) * i128::from(y)), 0);
+                }
+            }
         }
     }
 
     /// Adds `xs[i] · ys[i]` to group `groups[i]`.
     pub fn add_all_i128(&mut self, groups: &[u32], xs: &[i128], ys: &[i128]) {
-        for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
-            self.add(group as usize, x, y);
+        for ((_, groups, xs), (_, _, ys)) in blocks(groups, xs).zip(blocks(groups, ys)) {
+            let (xs, ys) = (&xs[..groups.len()], &ys[..groups.len()]);
+            let both = (most_of_wide(xs.iter().copied()), most_of_wide(ys.iter().copied()));
+            let most = if let (Some(x), Some(y)) = both { x.checked_mul(y) } else { None };
+            let value = |i: usize| (xs[i] as i64).wrapping_mul(ys[i] as i64);
+            if !most.is_some_and(|most| self.sums.add_bounded(groups, most, value)) {
+                groups.iter().zip(xs).zip(ys).for_each(|((&group, &x), &y)| self.add(group as usize, x, y));
+            }
         }
     }
 
     /// Adds all of `xs[i] · ys[i]` to one group.
     pub fn add_slice(&mut self, group: usize, xs: &[i64], ys: &[i64]) {
-        for (&x, &y) in xs.iter().zip(ys) {
-            self.cells.add(group, I256::from_i128(i128::from(x) * i128::from(y)), 0);
+        for (xs, ys) in xs.chunks(BLOCK).zip(ys.chunks(BLOCK)) {
+            self.add_all(&[group as u32; BLOCK][..xs.len().min(ys.len())], xs, ys);
         }
     }
+}
+
+/// Rows a block at a time: where it starts, its groups and its values.
+fn blocks<'a, T>(groups: &'a [u32], xs: &'a [T]) -> impl Iterator<Item = (usize, &'a [u32], &'a [T])> {
+    let count = groups.len().min(xs.len());
+    let starts = (0..count).step_by(BLOCK);
+    starts.map(move |at| {
+        let end = (at + BLOCK).min(count);
+        (at, &groups[at..end], &xs[at..end])
+    })
 }
 
 /// What both integer columns do alike.
@@ -135,7 +142,7 @@ macro_rules! integer_column {
         impl $column {
             /// `groups` sums of nothing (0).
             pub fn new(groups: usize) -> Self {
-                $column { cells: Cells::new(Range::INTEGERS, groups) }
+                $column { sums: Whole::new(groups) }
             }
 
             /// `groups` sums of nothing.
@@ -145,7 +152,7 @@ macro_rules! integer_column {
 
             /// How many groups there are.
             pub fn len(&self) -> usize {
-                self.cells.len()
+                self.sums.len()
             }
 
             /// Whether there are none.
@@ -155,47 +162,50 @@ macro_rules! integer_column {
 
             /// Makes it `groups` groups: new ones are sums of nothing, those beyond are dropped.
             pub fn resize(&mut self, groups: usize) {
-                self.cells.resize(groups);
+                self.sums.resize(groups);
             }
 
             /// Adds a device's sum: the little-endian two's complement integer `limbs`.
             pub fn add_limbs(&mut self, group: usize, limbs: &[u32]) {
-                self.cells.add_limbs(group, limbs, 0);
+                self.sums.far().add_limbs(group, limbs, 0);
             }
 
             /// Adds group `i` of `other` to group `map[i]` of this.
             pub fn merge_from(&mut self, other: &$column, map: &[u32]) {
-                self.cells.merge_from(&other.cells, map);
+                self.sums.merge_from(&other.sums, map);
             }
 
             /// The listed groups, in the listed order, as a column of their own.
             pub fn gather(&self, groups: &[u32]) -> Self {
-                $column { cells: self.cells.gather(groups) }
+                $column { sums: self.sums.gather(groups) }
             }
 
             /// The sum, if it fits 128 bits.
             pub fn value_i128(&self, group: usize) -> Option<i128> {
-                self.exact(group).finite().and_then(|sum| sum.to_i128())
+                match self.sums.simple(group) {
+                    Some(sum) => sum.to_i128(),
+                    None => self.exact(group).finite().and_then(|sum| sum.to_i128()),
+                }
             }
 
             /// The sum, exactly.
             pub fn exact(&self, group: usize) -> Exact {
-                self.cells.exact(group)
+                self.sums.exact(group)
             }
 
             /// Appends the column's bytes to `out`; `take` reads them back.
             pub fn put(&self, out: &mut Vec<u8>) {
-                self.cells.put(out);
+                self.sums.put(out);
             }
 
             /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
             pub fn take(bytes: &mut &[u8]) -> Option<Self> {
-                Cells::take(Range::INTEGERS, bytes).map(|cells| $column { cells })
+                Whole::take(bytes).map(|sums| $column { sums })
             }
 
             /// Bytes held on the heap.
             pub fn heap_bytes(&self) -> usize {
-                self.cells.heap_bytes()
+                self.sums.heap_bytes()
             }
         }
     };

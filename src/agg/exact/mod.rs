@@ -16,20 +16,30 @@
 //! The window is Kulisch's long accumulator (Kulisch & Miranker, 1986) cut down to the exponents in use; the block
 //! sum of [`SumColumn::add_slice`] is the error-free vector extraction of Rump, Ogita & Oishi (2008).
 
+#![cfg_attr(feature = "fast-float", allow(dead_code, reason = "the exact columns are not what is measured then"))]
+
 mod block;
 mod cells;
 mod dyadic;
+#[cfg(feature = "fast-float")]
+mod fast;
 mod finish;
 mod fixed;
 mod int;
+mod near;
 mod product;
 mod round;
 mod sum;
+mod whole;
 mod wide;
 
 pub use dyadic::{Dyadic, Exact};
 pub use finish::{corr, covar_pop, covar_samp, interpolate, mean, stddev_pop, stddev_samp, sum, var_pop, var_samp};
 pub use int::{IntProductColumn, IntSumColumn};
-pub use product::ProductColumn;
 pub use round::{decimal_to_f64, round_ratio, round_sqrt_ratio};
-pub use sum::SumColumn;
+
+// What exactness costs is measured against the same columns without it.
+#[cfg(feature = "fast-float")]
+pub use fast::{ProductColumn, SumColumn};
+#[cfg(not(feature = "fast-float"))]
+pub use {product::ProductColumn, sum::SumColumn};

@@ -3,6 +3,7 @@
 use super::block;
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
+use super::near::{self, Near};
 use super::round::round_parts;
 
 /// The window of a sum: 53-bit mantissas moved by up to 62, so at least 2^12 additions to overflow (which is harmless).
@@ -34,41 +35,64 @@ const POWERS: [i64; 64] = {
 /// assert_eq!(sums.value(0), 1e-300);
 /// assert_eq!(sums.value(1), 0.1);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SumColumn {
-    cells: Cells<i128>,
+    groups: usize,
+    /// What whole blocks of ordinary values have been added to, and all else; a group's sum is the sum of the two. Either
+    /// may have no groups yet.
+    near: Near,
+    far: Cells<i128>,
+}
+
+/// Columns are equal if their sums are, however they are held.
+impl PartialEq for SumColumn {
+    fn eq(&self, other: &Self) -> bool {
+        self.groups == other.groups && (0..self.groups).all(|group| self.exact(group) == other.exact(group))
+    }
 }
 
 impl SumColumn {
     /// `groups` sums of nothing (0).
     pub fn new(groups: usize) -> Self {
-        SumColumn { cells: Cells::new(RANGE, groups) }
+        SumColumn { groups, near: Near::new(), far: Cells::new(RANGE, 0) }
     }
 
     /// `groups` sums of nothing, holding the same range of exponents best as this: merging the two back is cheapest.
     pub fn new_like(&self, groups: usize) -> Self {
-        SumColumn { cells: self.cells.alike(groups) }
+        SumColumn { groups, near: Near::new(), far: self.far.alike(0) }
     }
 
     /// How many groups there are.
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.groups
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.groups == 0
     }
 
     /// Makes it `groups` groups: new ones are sums of nothing, those beyond are dropped.
     pub fn resize(&mut self, groups: usize) {
-        self.cells.resize(groups);
+        self.groups = groups;
+        self.near.resize(groups);
+        if self.far.len() > 0 {
+            self.far.resize(groups);
+        }
+    }
+
+    /// The cells, for values of any size.
+    fn far(&mut self) -> &mut Cells<i128> {
+        if self.far.len() < self.groups {
+            self.far.resize(self.groups);
+        }
+        &mut self.far
     }
 
     /// Adds one value.
     #[inline]
     pub fn add(&mut self, group: usize, x: f64) {
-        let (base, cells) = self.cells.parts();
+        let (base, cells) = self.far().parts();
         match easy(x, base).and_then(|value| cells[group].checked_add(value)) {
             Some(sum) => cells[group] = sum,
             None => self.add_rarely(group, x),
@@ -79,14 +103,26 @@ impl SumColumn {
     fn add_rarely(&mut self, group: usize, x: f64) {
         if x.is_finite() {
             let (mantissa, exponent) = decode(x);
-            self.cells.add(group, i128::from(mantissa), exponent);
+            self.far().add(group, i128::from(mantissa), exponent);
         } else {
-            self.cells.add_special(group, x.is_nan(), x > 0.0, x < 0.0);
+            self.far().add_special(group, x.is_nan(), x > 0.0, x < 0.0);
         }
     }
 
     /// Adds `xs[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[f64]) {
+        if self.near.is_empty() {
+            self.choose_near(xs);
+        }
+        let count = groups.len().min(xs.len());
+        for (groups, xs) in groups[..count].chunks(near::BLOCK).zip(xs[..count].chunks(near::BLOCK)) {
+            if !self.near.is_open() || !self.near.add(groups, xs, &mut self.far) {
+                self.add_far(groups, xs);
+            }
+        }
+    }
+
+    fn add_far(&mut self, groups: &[u32], xs: &[f64]) {
         self.choose_window(xs);
         let mut rest = (groups, xs);
         loop {
@@ -141,75 +177,105 @@ impl SumColumn {
     /// Adds `value · 2^exponent`, as a device's fixed-point window holds it. Exponents within ±2^20.
     #[inline]
     pub fn add_scaled(&mut self, group: usize, value: i128, exponent: i32) {
-        self.cells.add(group, value, exponent);
+        self.far().add(group, value, exponent);
     }
 
     /// Adds `values[i] · 2^exponent` to group `groups[i]`: a device's window of a whole chunk.
     pub fn add_scaled_all(&mut self, groups: &[u32], values: &[i128], exponent: i32) {
-        self.cells.merge_scaled(groups, values, exponent);
+        self.far().merge_scaled(groups, values, exponent);
     }
 
     /// Adds a window of any width: the little-endian two's complement integer `limbs`, times 2^exponent.
     pub fn add_limbs(&mut self, group: usize, limbs: &[u32], exponent: i32) {
-        self.cells.add_limbs(group, limbs, exponent);
+        self.far().add_limbs(group, limbs, exponent);
     }
 
     /// Records that the group has seen NaN, +∞, −∞.
     pub fn add_special(&mut self, group: usize, nan: bool, pos_inf: bool, neg_inf: bool) {
-        self.cells.add_special(group, nan, pos_inf, neg_inf);
+        self.far().add_special(group, nan, pos_inf, neg_inf);
     }
 
     /// Adds group `i` of `other` to group `map[i]` of this.
     pub fn merge_from(&mut self, other: &SumColumn, map: &[u32]) {
-        self.cells.merge_from(&other.cells, map);
+        if other.far.len() > 0 {
+            self.far().merge_from(&other.far, map);
+        }
+        self.near.merge_from(&other.near, map, self.groups, &mut self.far);
     }
 
     /// The listed groups, in the listed order, as a column of their own.
     pub fn gather(&self, groups: &[u32]) -> Self {
-        SumColumn { cells: self.cells.gather(groups) }
+        let far = if self.far.len() > 0 { self.far.gather(groups) } else { self.far.clone() };
+        SumColumn { groups: groups.len(), near: self.near.gather(groups), far }
     }
 
     /// The sum, rounded once to `f64`. Nothing sums to +0 here; that `sum` of nothing is null is [`super::sum`]'s rule.
     pub fn value(&self, group: usize) -> f64 {
-        match self.cells.simple(group) {
-            Some((cell, base)) => round_parts(cell < 0, cell.unsigned_abs(), i64::from(base), false),
+        let simple = match (self.far.len(), self.near.is_empty()) {
+            (0, _) => Some(self.near.value(group)),
+            (_, true) => self.far.simple(group),
+            _ => None,
+        };
+        match simple {
+            Some((value, base)) => round_parts(value < 0, value.unsigned_abs(), i64::from(base), false),
             None => self.exact(group).to_f64(),
         }
     }
 
     /// The sum, exactly.
     pub fn exact(&self, group: usize) -> Exact {
-        self.cells.exact(group)
+        assert!(group < self.groups, "group {group} of {}", self.groups);
+        if self.far.len() == 0 {
+            return self.near.exact(group);
+        }
+        let (value, base) = self.near.value(group);
+        if value == 0 {
+            return self.far.exact(group);
+        }
+        let mut both = self.far.gather(&[group as u32]);
+        both.add(0, value, base);
+        both.exact(0)
     }
 
     /// Appends the column's bytes to `out`; [`SumColumn::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
-        self.cells.put(out);
+        let mut far = self.far.clone();
+        far.resize(self.groups);
+        for group in 0..self.groups {
+            let (value, base) = self.near.value(group);
+            if value != 0 {
+                far.add(group, value, base);
+            }
+        }
+        far.put(out);
     }
 
     /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
     pub fn take(bytes: &mut &[u8]) -> Option<Self> {
-        Cells::take(RANGE, bytes).map(|cells| SumColumn { cells })
+        Cells::take(RANGE, bytes).map(|far| SumColumn { groups: far.len(), near: Near::new(), far })
     }
 
     /// Bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.cells.heap_bytes()
+        self.near.heap_bytes() + self.far.heap_bytes()
     }
 
     /// Takes the first window from a sample of the data, not from the one value that happens to come first.
     fn choose_window(&mut self, xs: &[f64]) {
-        if !self.cells.has_base() {
-            let step = xs.len() / 1024 + 1;
-            let numbers = xs.iter().step_by(step).filter(|x| x.is_finite() && **x != 0.0);
-            let mut exponents: Vec<i32> = numbers.map(|&x| decode(x).1).collect();
-            self.cells.set_first_window(&mut exponents);
+        if !self.far.has_base() {
+            self.far.set_first_window(&mut sample(xs));
+        }
+    }
+
+    fn choose_near(&mut self, xs: &[f64]) {
+        if let Some(&highest) = sample(xs).iter().max() {
+            self.near.set_first_window(self.groups, highest);
         }
     }
 
     /// Adds values as long as they lie in the window, and says how many did.
     fn add_while_easy(&mut self, groups: &[u32], xs: &[f64]) -> usize {
-        let (base, cells) = self.cells.parts();
+        let (base, cells) = self.far().parts();
         let count = groups.len().min(xs.len());
         for (i, (&group, &x)) in groups[..count].iter().zip(&xs[..count]).enumerate() {
             let Some(value) = easy(x, base) else { return i };
@@ -221,6 +287,12 @@ impl SumColumn {
         }
         count
     }
+}
+
+/// Exponents of some values' mantissas.
+fn sample(xs: &[f64]) -> Vec<i32> {
+    let step = xs.len() / 1024 + 1;
+    xs.iter().step_by(step).filter(|x| x.is_finite() && **x != 0.0).map(|&x| decode(x).1).collect()
 }
 
 /// `x / 2^base`, if `x` is a zero or lies in the window of `base`.

@@ -32,12 +32,14 @@ impl Selection {
                 debug_assert!(false, "a filter is a bool");
                 return;
             };
-            let keep = |row: usize| {
-                truth[row]
-                    & filter.valid.as_ref().map_or(1, |v| v[row])
-                    & filter.error.as_ref().map_or(1, |e| 1 - e[row])
-            };
-            self.rows.extend((0..len).filter(|&row| keep(row) != 0).map(|row| row as u32));
+            let truth = &truth[..len];
+            match (filter.valid.as_deref(), filter.error.as_deref()) {
+                (None, None) => self.keep(len, |row| truth[row]),
+                (Some(valid), None) => self.keep(len, |row| truth[row] & valid[row]),
+                (valid, Some(errors)) => {
+                    self.keep(len, |row| truth[row] & valid.map_or(1, |v| v[row]) & (1 - errors[row]));
+                }
+            }
             if let Some(errors) = &filter.error {
                 self.failed.extend((0..len).filter(|&row| errors[row] != 0).map(|row| row as u32));
             }
@@ -60,6 +62,17 @@ impl Selection {
             });
         }
         self.failed.sort_unstable();
+    }
+
+    /// The rows where `keep` is 1 and not 0: each is written down, and the next one over it unless it is kept.
+    fn keep(&mut self, len: usize, keep: impl Fn(usize) -> u8) {
+        self.rows.resize(len, 0);
+        let mut count = 0;
+        for row in 0..len {
+            self.rows[count] = row as u32;
+            count += usize::from(keep(row));
+        }
+        self.rows.truncate(count);
     }
 
     /// How many rows go on, of `len`.

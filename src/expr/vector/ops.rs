@@ -453,7 +453,13 @@ impl<'c> Morsel<'_, 'c> {
         if !matches!((self.valid(a), self.valid(b)), (Arg::One(1), Arg::One(1))) {
             let mut bytes = self.pool.take_bytes();
             select(take, self.valid(a), self.valid(b), &mut bytes);
-            valid = Some(Cow::Owned(bytes));
+            // Often no row takes the branch that is null; who reads on is faster without a mask.
+            if bytes.contains(&0) {
+                valid = Some(Cow::Owned(bytes));
+            } else {
+                bytes.clear();
+                self.pool.bytes.push(bytes);
+            }
         }
         let mut error = None;
         if !matches!((self.error(condition), self.error(a), self.error(b)), (Arg::One(0), Arg::One(0), Arg::One(0))) {
