@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares answers: check.py DATASET QUESTION REFERENCE ANSWER …
 
-Prints one line of JSON: for each ANSWER null if it is the reference's answer, else the first difference. Both are sorted by
-keys (and values, where a group has several rows). Keys, counts and other integers must be equal, floats equal to the
+Prints one line of JSON: for each ANSWER null if it is the reference's answer, else the first difference. Both are put
+in one order of keys (and values, where a group has several rows). Keys, counts and other integers must be equal, floats equal to the
 question's tolerance; a float NaN and a null are the same (engines differ in how they say that a deviation of one value is none).
 """
 import json
@@ -31,7 +31,11 @@ def read(path, keys, several):
         frame = pl.from_arrow(pa.ipc.open_file(file).read_all())
     frame = frame.rename(dict(zip(frame.columns, [f"c{at}" for at in range(frame.width)])))
     frame = frame.select(plain(column) for column in frame.iter_columns())
-    return frame.sort(frame.columns if several else frame.columns[:keys], nulls_last=True)
+    # By a hash of the keys: much faster than by the keys, and two keys of one hash in a wrong order are one in 300,000 at
+    # ten million groups, and seen as a difference.
+    values = frame.columns[keys:]
+    frame = frame.with_columns(frame.select(frame.columns[:keys]).hash_rows(seed=1).alias("hash"))
+    return frame.sort(["hash", *values] if several else "hash", nulls_last=True).drop("hash")
 
 
 def difference(reference, answer, keys, question):

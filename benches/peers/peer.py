@@ -51,7 +51,7 @@ def duckdb(ask):
             if ask.format == "arrow":
                 connection.register("t", pa.ipc.open_file(pa.memory_map(ask.path)).read_all())
             source = "t"
-        return connection.execute(ask.question.statement("duckdb", source)).to_arrow_table()
+        return connection.sql(ask.question.statement("duckdb", source)).to_arrow_table()
 
     return run, lambda table: table
 

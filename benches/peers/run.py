@@ -76,7 +76,7 @@ def parse():
         "--patience",
         type=float,
         default=2.0,
-        help="after two runs, spare a peer the others if it takes so many times the fastest peer's time; 0: never (2)",
+        help="spare a peer further runs if its warm-up and its first run took so many times the fastest peer's time; 0: never (2)",
     )
     how.add_argument("--no-check", action="store_true", help="do not compare answers (no ratio is given then)")
     where = parser.add_argument_group("where")
@@ -253,11 +253,14 @@ def measure_cell(options, cell, say):
             except measure.Failed as failure:
                 result["failed"] = str(failure)
             say(cell, engine, round_number + 1, result)
-        if options.patience and round_number == 1:
-            fastest = {engine: min(run["seconds"] for run in results[engine]["runs"]) for engine in peers if results[engine]["runs"]}
+        if options.patience and round_number == 0:
             # Only a peer whose answer is right sets the pace.
-            right = [seconds for engine, seconds in fastest.items() if results[engine].get("answer") == "same"]
-            for engine, seconds in fastest.items():
+            best = {}
+            for engine in peers:
+                if runs := results[engine]["runs"]:
+                    best[engine] = min(run["seconds"] for run in [results[engine]["warmup"], *runs])
+            right = [seconds for engine, seconds in best.items() if results[engine].get("answer") == "same"]
+            for engine, seconds in best.items():
                 if right and seconds > options.patience * min(right):
                     results[engine]["spared"] = True
     for result in results.values():

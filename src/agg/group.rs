@@ -1,45 +1,22 @@
 //! Keys to dense group numbers.
 //!
 //! Every key column is order-preserving words ([`KeyColumn`]). The table packs a key into as few bits as its words have
-//! shown to need, offset from the smallest word seen: one u64 in the common case, a row of several otherwise. The
-//! packing is widened, and the stored keys packed anew, when a word falls outside; spans grow by powers of two, so
-//! that this happens a few times a run and not once a chunk.
+//! shown to need ([`Layout`]): one u64 in the common case, several otherwise. The stored keys are packed anew when a word
+//! falls outside.
 
 use hashbrown::HashTable;
 
+use super::Layout;
 use crate::column::{Class, KeyColumn};
 
 /// A table of distinct keys.
 #[derive(Debug, Clone)]
 pub struct GroupTable {
     columns: Vec<KeyColumn>,
-    words: Vec<Word>,
-    layout_bits: u32,
+    layout: Layout,
     index: Index,
     groups: usize,
-    packed: Vec<u64>,
-}
-
-/// One 64-bit word of a key and the span it has been seen in.
-#[derive(Debug, Clone, Copy)]
-struct Word {
-    column: usize,
-    high: bool,
-    /// The smallest word of the span.
-    base: u64,
-    /// `word - base` is kept in this many bits.
-    bits: u32,
-    /// Whether any value has been seen.
-    seen: bool,
-    /// Whether a bit before this word says that the column's key is not null.
-    flag: bool,
-}
-
-impl Word {
-    /// The largest `word - base` that fits.
-    fn span(&self) -> u64 {
-        if self.bits == 0 { 0 } else { u64::MAX >> (64 - self.bits) }
-    }
+    packed: Vec<Vec<u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +31,9 @@ enum Index {
 
 /// Packed keys up to this many bits index an array (256 KiB of it) instead of a hash table.
 const DIRECT_BITS: u32 = 16;
+/// Where there are many keys, so do packed keys up to this many bits, if at least one slot in so many is likely to be used.
+const DIRECT_BITS_MOST: u32 = 22;
+const DIRECT_SPARSITY: usize = 16;
 
 /// Multiply and fold: good enough to spread packed keys over a hash table, and one multiplication.
 #[inline]
@@ -66,23 +46,17 @@ fn hash_row(row: &[u64]) -> u64 {
     row.iter().fold(row.len() as u64, |h, &w| hash(h.rotate_left(29) ^ w))
 }
 
-fn bits_for(span: u64) -> u32 {
-    64 - span.leading_zeros()
+/// Whether packed keys of `bits` bits index an array, for a table that has met `keys` keys.
+fn is_direct(bits: u32, keys: usize) -> bool {
+    bits <= DIRECT_BITS || bits <= DIRECT_BITS_MOST && 1 << bits <= keys.saturating_mul(DIRECT_SPARSITY)
 }
 
 impl GroupTable {
     /// An empty table for keys of the shape of `columns` (their groups are ignored).
     pub fn new(columns: &[KeyColumn]) -> Self {
-        let mut words = Vec::new();
-        for (column, key) in columns.iter().enumerate() {
-            let word = Word { column, high: false, base: 0, bits: 0, seen: false, flag: false };
-            if key.class == Class::Wide {
-                words.push(Word { high: true, ..word });
-            }
-            words.push(word);
-        }
+        let layout = Layout::new(columns);
         let columns = columns.iter().map(|k| KeyColumn::new(k.class, k.dict.clone())).collect();
-        GroupTable { columns, words, layout_bits: 0, index: Index::Direct(vec![0]), groups: 0, packed: Vec::new() }
+        GroupTable { columns, layout, index: Index::Direct(vec![0]), groups: 0, packed: Vec::new() }
     }
 
     /// Distinct keys so far.
@@ -112,7 +86,8 @@ impl GroupTable {
             Index::Hash(table) => table.allocation_size(),
             Index::Wide { table, keys } => table.allocation_size() + keys.capacity() * 8,
         };
-        index + self.packed.capacity() * 8 + self.columns.iter().map(KeyColumn::heap_bytes).sum::<usize>()
+        let packed: usize = self.packed.iter().map(|plane| plane.capacity() * 8).sum();
+        index + packed + self.columns.iter().map(KeyColumn::heap_bytes).sum::<usize>()
     }
 
     /// The group number of each of the `rows` keys; new keys get new numbers, in the order they are met.
@@ -122,16 +97,18 @@ impl GroupTable {
             return;
         }
         groups.reserve(rows);
-        self.widen(keys);
+        let is_hash = matches!(self.index, Index::Hash(_));
+        if self.layout.cover(keys) || is_hash && is_direct(self.layout.bits(), self.groups) {
+            self.rebuild(rows);
+        }
         let mut packed = std::mem::take(&mut self.packed);
-        let stride = self.layout_bits.div_ceil(64).max(1) as usize;
-        pack(&self.words, keys, rows, stride, &mut packed);
+        self.layout.pack(keys, rows, &mut packed);
         let fresh_from = self.groups;
         let mut fresh_rows: Vec<u32> = Vec::new();
         let next = &mut self.groups;
         match &mut self.index {
             Index::Direct(slots) => {
-                for (row, &key) in packed.iter().enumerate() {
+                for (row, &key) in packed[0].iter().enumerate() {
                     let slot = &mut slots[key as usize];
                     if *slot == 0 {
                         *next += 1;
@@ -142,7 +119,7 @@ impl GroupTable {
                 }
             }
             Index::Hash(table) => {
-                for (row, &key) in packed.iter().enumerate() {
+                for (row, &key) in packed[0].iter().enumerate() {
                     let entry = table.entry(hash(key), |e| e.0 == key, |e| hash(e.0)).or_insert_with(|| {
                         *next += 1;
                         fresh_rows.push(row as u32);
@@ -152,15 +129,18 @@ impl GroupTable {
                 }
             }
             Index::Wide { table, keys } => {
-                for (row, key) in packed.chunks_exact(stride).enumerate() {
-                    let hash = hash_row(key);
-                    let at = |group: u32| group as usize * stride..(group as usize + 1) * stride;
-                    let group = match table.find(hash, |&group| &keys[at(group)] == key) {
+                let stride = packed.len();
+                let at = |group: u32| group as usize * stride..(group as usize + 1) * stride;
+                let mut key = vec![0; stride];
+                for row in 0..rows {
+                    key.iter_mut().zip(&packed).for_each(|(word, plane)| *word = plane[row]);
+                    let hash = hash_row(&key);
+                    let group = match table.find(hash, |&group| keys[at(group)] == *key) {
                         Some(&group) => group,
                         None => {
                             let group = *next as u32;
                             *next += 1;
-                            keys.extend_from_slice(key);
+                            keys.extend_from_slice(&key);
                             table.insert_unique(hash, group, |&group| hash_row(&keys[at(group)]));
                             fresh_rows.push(row as u32);
                             group
@@ -188,64 +168,27 @@ impl GroupTable {
         }
     }
 
-    /// Makes the layout hold every word of `keys`, packing the stored keys anew if it changed.
-    fn widen(&mut self, keys: &[KeyColumn]) {
-        let mut changed = false;
-        for word in &mut self.words {
-            let key = &keys[word.column];
-            let values = if word.high { &key.hi } else { &key.lo };
-            let (min, max) = match &key.valid {
-                None => values.iter().fold((u64::MAX, 0), |(lo, hi), &v| (lo.min(v), hi.max(v))),
-                Some(valid) => values
-                    .iter()
-                    .zip(valid)
-                    .fold((u64::MAX, 0), |(lo, hi), (&v, &ok)| if ok == 0 { (lo, hi) } else { (lo.min(v), hi.max(v)) }),
-            };
-            // The flag stands before the first word of its column.
-            let first = word.high || key.class != Class::Wide;
-            if first && !word.flag && key.valid.as_ref().is_some_and(|v| v.contains(&0)) {
-                word.flag = true;
-                changed = true;
-            }
-            if min > max {
-                continue; // only nulls
-            }
-            let top = word.base.saturating_add(word.span());
-            if !word.seen {
-                (word.seen, word.base, word.bits) = (true, min, bits_for(max - min));
-                changed = true;
-            } else if min < word.base || max > top {
-                // Half as much again below, and whatever the power of two leaves above: room for the next chunk.
-                let (low, high) = (min.min(word.base), max.max(top));
-                word.base = if low < word.base { low.saturating_sub((high - low) / 2) } else { low };
-                word.bits = bits_for(high - word.base);
-                changed = true;
-            }
-        }
-        if changed {
-            self.layout_bits = self.words.iter().map(|w| w.bits + u32::from(w.flag)).sum();
-            self.rebuild();
-        }
-    }
-
-    fn rebuild(&mut self) {
-        let stride = self.layout_bits.div_ceil(64).max(1) as usize;
+    /// Makes the index anew for the layout as it is; `coming` keys are about to be interned.
+    fn rebuild(&mut self, coming: usize) {
         let mut packed = std::mem::take(&mut self.packed);
-        pack(&self.words, &self.columns, self.groups, stride, &mut packed);
-        self.index = if self.layout_bits <= DIRECT_BITS {
-            let mut slots = vec![0; 1 << self.layout_bits];
-            for (group, &key) in packed.iter().enumerate() {
+        self.layout.pack(&self.columns, self.groups, &mut packed);
+        let bits = self.layout.bits();
+        self.index = if is_direct(bits, self.groups.max(coming)) {
+            let mut slots = vec![0; 1 << bits];
+            for (group, &key) in packed[0].iter().enumerate() {
                 slots[key as usize] = group as u32 + 1;
             }
             Index::Direct(slots)
-        } else if stride == 1 {
+        } else if packed.len() == 1 {
             let mut table = HashTable::with_capacity(self.groups * 2);
-            for (group, &key) in packed.iter().enumerate() {
+            for (group, &key) in packed[0].iter().enumerate() {
                 table.insert_unique(hash(key), (key, group as u32), |e| hash(e.0));
             }
             Index::Hash(table)
         } else {
-            let keys = packed.clone();
+            let stride = packed.len();
+            let mut keys = Vec::with_capacity(self.groups * stride);
+            (0..self.groups).for_each(|group| keys.extend(packed.iter().map(|plane| plane[group])));
             let mut table = HashTable::with_capacity(self.groups * 2);
             let at = |group: u32| group as usize * stride..(group as usize + 1) * stride;
             for group in 0..self.groups as u32 {
@@ -255,53 +198,6 @@ impl GroupTable {
         };
         self.packed = packed;
     }
-}
-
-/// Packs the first `rows` of `keys` into `stride` u64 each, most significant word first.
-fn pack(words: &[Word], keys: &[KeyColumn], rows: usize, stride: usize, out: &mut Vec<u64>) {
-    out.clear();
-    out.resize(rows * stride, 0);
-    let mut at = 0; // bits placed so far, from the least significant end of the first u64 of a row
-    for word in words {
-        let key = &keys[word.column];
-        let valid = key.valid.as_deref();
-        if word.flag {
-            match valid {
-                Some(valid) => place(out, stride, &mut at, 1, |row| u64::from(valid[row])),
-                None => place(out, stride, &mut at, 1, |_| 1),
-            }
-        }
-        let values = if word.high { &key.hi } else { &key.lo };
-        let base = word.base;
-        match valid {
-            _ if word.bits == 0 => {}
-            Some(valid) => place(out, stride, &mut at, word.bits, |row| {
-                // All bits of a valid word, none of a null one.
-                values[row].wrapping_sub(base) & u64::from(valid[row]).wrapping_neg()
-            }),
-            None => place(out, stride, &mut at, word.bits, |row| values[row] - base),
-        }
-    }
-}
-
-/// Ors `bits` bits of `value(row)` into every row from bit `at` on.
-#[inline]
-fn place(out: &mut [u64], stride: usize, at: &mut u32, bits: u32, value: impl Fn(usize) -> u64) {
-    let (first, shift) = ((*at / 64) as usize, *at % 64);
-    if stride == 1 {
-        for (row, slot) in out.iter_mut().enumerate() {
-            *slot |= value(row) << shift;
-        }
-    } else {
-        for (row, slots) in out.chunks_exact_mut(stride).enumerate() {
-            let value = value(row);
-            slots[first] |= value << shift;
-            if shift + bits > 64 {
-                slots[first + 1] |= value >> (64 - shift);
-            }
-        }
-    }
-    *at += bits;
 }
 
 #[cfg(test)]

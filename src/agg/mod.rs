@@ -7,7 +7,9 @@ mod extreme;
 mod finish;
 mod function;
 mod group;
+mod layout;
 mod partial;
+mod rows;
 mod state;
 
 pub use arg::{Arg, Slice};
@@ -16,5 +18,7 @@ pub use extreme::Extreme;
 pub use finish::{Finished, key_column, key_text};
 pub use function::{Function, Moment, Shape, StateKind, StateSpec};
 pub use group::GroupTable;
+pub use layout::{Layout, Ranks};
 pub use partial::{Merger, Partial};
+pub use rows::{ArgColumn, ArgData, Rows};
 pub use state::State;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::agg::Partial;
+use crate::agg::{Partial, Rows};
 use crate::column::Chunk;
 use crate::plan::Stage;
 use crate::{Error, Result};
@@ -62,6 +62,11 @@ pub trait Worker: Send {
     /// # Errors
     /// See [`Failure`]; the groups of chunks that are not handed back are not lost: call `finish` again.
     fn finish(&mut self) -> Result<(Partial, Counts), Failure>;
+
+    /// Rows it has taken in and not grouped, to be asked for after [`Worker::finish`].
+    fn rows(&mut self) -> Vec<Rows> {
+        Vec::new()
+    }
 
     /// Time spent, by name, for the ledger: "upload", "kernel", "readback" …
     fn timings(&self) -> Vec<(&'static str, std::time::Duration)>;

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, StringArray, types as arrow,
-};
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, types as arrow};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, ScalarBuffer};
 
 use super::key::CANONICAL_NAN;
 use super::{Column, ColumnData, Dictionary, Type, Unit, Value};
@@ -134,14 +133,91 @@ impl Column {
                     .map_err(|e| Error::internal(format!("decimal column: {e}")))?;
                 Arc::new(array)
             }
-            (ColumnData::Str { codes, dict }, _) => {
-                let strings = dict.read();
-                let text = |row: usize| (!self.is_null(row)).then(|| strings.get(codes[row]));
-                let array: StringArray = (0..codes.len()).map(text).collect();
-                debug_assert_eq!(array.len(), codes.len());
-                Arc::new(array)
-            }
+            (ColumnData::Str { .. }, _) => strings_to_arrow(std::slice::from_ref(self))?,
         })
+    }
+
+    /// Columns of one type one after the other. There must be one at least.
+    ///
+    /// # Errors
+    /// Columns of several types are an internal error; a dictionary may be full.
+    pub fn concat(columns: &[Column]) -> Result<Column> {
+        let [first, rest @ ..] = columns else { return Err(Error::internal("no columns to concatenate")) };
+        if rest.is_empty() {
+            return Ok(first.clone());
+        }
+        let rows = columns.iter().map(Column::len).sum();
+        let wrong = || Error::internal(format!("a column of {} is no {}", columns[rest.len()].ty, first.ty));
+        macro_rules! concat {
+            ($arm:ident) => {{
+                let mut values = Vec::with_capacity(rows);
+                for column in columns {
+                    let ColumnData::$arm(more) = &column.data else { return Err(wrong()) };
+                    values.extend_from_slice(more);
+                }
+                ColumnData::$arm(values.into())
+            }};
+        }
+        let data = match &first.data {
+            ColumnData::Bool(_) => {
+                let mut bits = BooleanBufferBuilder::new(rows);
+                for column in columns {
+                    let ColumnData::Bool(more) = &column.data else { return Err(wrong()) };
+                    bits.append_buffer(more);
+                }
+                ColumnData::Bool(bits.finish())
+            }
+            ColumnData::I8(_) => concat!(I8),
+            ColumnData::I16(_) => concat!(I16),
+            ColumnData::I32(_) => concat!(I32),
+            ColumnData::I64(_) => concat!(I64),
+            ColumnData::U8(_) => concat!(U8),
+            ColumnData::U16(_) => concat!(U16),
+            ColumnData::U32(_) => concat!(U32),
+            ColumnData::U64(_) => concat!(U64),
+            ColumnData::F32(_) => concat!(F32),
+            ColumnData::F64(_) => concat!(F64),
+            ColumnData::I128(_) => concat!(I128),
+            ColumnData::Str { .. } => {
+                // A column without rows may have a dictionary of its own.
+                let dict = columns.iter().find_map(|column| match &column.data {
+                    ColumnData::Str { codes, dict } if !codes.is_empty() => Some(Arc::clone(dict)),
+                    _ => None,
+                });
+                let dict = dict.unwrap_or_default();
+                let mut values: Vec<u32> = Vec::with_capacity(rows);
+                for column in columns {
+                    let ColumnData::Str { codes, dict: own } = &column.data else { return Err(wrong()) };
+                    if !codes.is_empty() && !Arc::ptr_eq(own, &dict) {
+                        return Err(Error::internal("a column of strings with two dictionaries"));
+                    }
+                    values.extend_from_slice(codes);
+                }
+                ColumnData::Str { codes: values.into(), dict }
+            }
+        };
+        let nulls = columns.iter().any(|c| c.nulls.is_some()).then(|| {
+            let mut valid = BooleanBufferBuilder::new(rows);
+            for column in columns {
+                match &column.nulls {
+                    Some(nulls) => valid.append_buffer(nulls.inner()),
+                    None => valid.append_n(column.len(), true),
+                }
+            }
+            NullBuffer::new(valid.finish())
+        });
+        Ok(Column { ty: first.ty.clone(), data, nulls: nulls.filter(|n| n.null_count() > 0) })
+    }
+
+    /// The Arrow array of columns of one type one after the other. There must be one at least.
+    ///
+    /// # Errors
+    /// As [`Column::concat`] and [`Column::to_arrow`].
+    pub fn join_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
+        match columns {
+            [Column { data: ColumnData::Str { .. }, .. }, ..] => strings_to_arrow(columns),
+            _ => Column::concat(columns)?.to_arrow(),
+        }
     }
 
     /// The rows `rows`, in that order.
@@ -164,6 +240,38 @@ impl Column {
         let nulls = self.nulls.as_ref().map(|n| rows.iter().map(|&r| n.is_valid(r as usize)).collect::<NullBuffer>());
         Column { ty: self.ty.clone(), data, nulls }
     }
+}
+
+/// Strings written out, column after column.
+fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
+    let mut array = StringBuilder::with_capacity(columns.iter().map(Column::len).sum(), 0);
+    for column in columns {
+        let ColumnData::Str { codes, dict } = &column.data else {
+            return Err(Error::internal(format!("a column of {} holds no strings", column.ty)));
+        };
+        let strings = dict.read();
+        // Sorted keys repeat: the text of a code is looked up once for a run of it.
+        let mut last = None;
+        for (row, &code) in codes.iter().enumerate() {
+            if column.is_null(row) {
+                array.append_null();
+                continue;
+            }
+            let text = match last {
+                Some((same, text)) if same == code => text,
+                _ => strings.get(code),
+            };
+            last = Some((code, text));
+            if array.values_slice().len() + text.len() > i32::MAX as usize {
+                return Err(Error::Resource {
+                    message: format!("a batch of {} rows has more than 2 GiB of text in one column", codes.len()),
+                    help: None,
+                });
+            }
+            array.append_value(text);
+        }
+    }
+    Ok(Arc::new(array.finish()))
 }
 
 #[cfg(test)]

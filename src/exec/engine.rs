@@ -7,6 +7,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use super::emit::{Threads, thread_pool};
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
 use super::{Ledger, Observer};
@@ -217,17 +218,23 @@ impl Engine {
             cancel: &self.cancel,
             observer: self.observer.as_deref(),
         };
-        let (partial, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
+        let (found, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
         let finishing = Instant::now();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
-        let pool = pool.map_err(|e| Error::Resource { message: format!("cannot start threads: {e}"), help: None })?;
-        let finished = pool.install(|| finish(plan, partial));
+        let pool = thread_pool(settings.threads)?;
+        let threads = Threads { count: settings.threads, pool: &pool, cancel: &self.cancel };
+        let mut batches = Vec::new();
+        let mut keep = |batch| {
+            batches.push(batch);
+            Ok(())
+        };
+        let finished = finish(plan, found, &threads, &mut keep);
         if let (Err(_), Some(observer)) = (&finished, settings.observer) {
             observer.failed(&rejects);
         }
-        let batches = finished?;
+        let finished = finished?;
         ledger.spend("finish", finishing.elapsed());
-        ledger.rows_emitted = batches.iter().map(|b| b.num_rows() as u64).sum();
+        ledger.groups = finished.groups;
+        ledger.rows_emitted = finished.rows;
         ledger.wall = started.elapsed();
         if !ledger.balances() {
             return Err(Error::internal(format!(

@@ -1,11 +1,14 @@
 //! The chunk loop: read, run, merge, finish, and the ledger of it all. No terminal code: progress goes to an observer.
 
+mod emit;
 mod engine;
 mod explain;
 mod ledger;
 mod result;
 mod run;
+mod shuffle;
 mod sort;
+mod table;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;

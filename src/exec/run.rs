@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::shuffle::Found;
 use super::{Ledger, Observer, Progress};
-use crate::agg::{Merger, Partial};
+use crate::agg::{Merger, Partial, Rows};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
 use crate::column::Chunk;
@@ -41,7 +42,7 @@ pub(super) fn run(
     backend: &dyn Backend,
     settings: &Settings<'_>,
     ledger: &mut Ledger,
-) -> Result<(Partial, Vec<Reject>)> {
+) -> Result<(Found, Vec<Reject>)> {
     let program = &stage.program;
     let request = Request {
         columns: program.columns.iter().map(|c| c.column).collect(),
@@ -63,7 +64,7 @@ pub(super) fn run(
         rows: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
     };
-    let partials = match backend.feed() {
+    let found = match backend.feed() {
         Feed::Threads(threads) => shared.run_on_threads(backend, threads)?,
         Feed::Queue => shared.run_on_queue(backend)?,
     };
@@ -82,7 +83,13 @@ pub(super) fn run(
         return Err(Error::Cancelled);
     }
     let merging = Instant::now();
-    let partial = match <[Partial; 1]>::try_from(partials) {
+    let mut rows = Vec::new();
+    let mut partials = Vec::new();
+    for (partial, more) in found {
+        partials.push(partial);
+        rows.extend(more);
+    }
+    let groups = match <[Partial; 1]>::try_from(partials) {
         Ok([one]) => one,
         Err(partials) => {
             let mut merger = Merger::new(&stage.key_shape(), &stage.states);
@@ -96,7 +103,6 @@ pub(super) fn run(
     ledger.rows_rejected = rejects.len() as u64;
     ledger.bytes_read = account.bytes;
     ledger.chunks = account.chunks;
-    ledger.groups = partial.groups as u64;
     ledger.notes.extend(account.notes);
     ledger.details.extend(account.details);
     ledger.spend("read", account.reading);
@@ -104,7 +110,7 @@ pub(super) fn run(
         ledger.spend(name, time);
     }
     ledger.spend("merge", merging.elapsed());
-    Ok((partial, rejects))
+    Ok((Found { groups, rows }, rejects))
 }
 
 /// What the threads of a run share.
@@ -139,6 +145,9 @@ struct Account {
     reading: Duration,
     timings: Vec<(&'static str, Duration)>,
 }
+
+/// What one worker has found.
+type Grouped = (Partial, Vec<Rows>);
 
 fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk) as usize
@@ -293,7 +302,7 @@ impl Shared<'_> {
     }
 
     /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
-    fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Partial> {
+    fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Grouped> {
         for _ in 0..2 {
             match worker.finish() {
                 Ok((partial, counts)) => {
@@ -301,7 +310,7 @@ impl Shared<'_> {
                     let mut account = self.account();
                     account.timings.extend(worker.timings());
                     account.details.extend(worker.details());
-                    return Some(partial);
+                    return Some((partial, worker.rows()));
                 }
                 Err(Failure::Job(error)) => {
                     self.fail(u64::MAX, error);
@@ -320,7 +329,7 @@ impl Shared<'_> {
         None
     }
 
-    fn run_on_threads(&self, backend: &dyn Backend, threads: usize) -> Result<Vec<Partial>> {
+    fn run_on_threads(&self, backend: &dyn Backend, threads: usize) -> Result<Vec<Grouped>> {
         let workers = (0..threads.max(1)).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
         let work = |mut worker: Box<dyn Worker>| {
             while let Some(chunk) = self.next_chunk() {
@@ -331,7 +340,7 @@ impl Shared<'_> {
         Ok(on_threads(workers, work).into_iter().flatten().collect())
     }
 
-    fn run_on_queue(&self, backend: &dyn Backend) -> Result<Vec<Partial>> {
+    fn run_on_queue(&self, backend: &dyn Backend) -> Result<Vec<Grouped>> {
         let mut device = backend.worker(self.stage)?;
         let (sender, receiver) = bounded::<Arc<Chunk>>(2);
         let cpu = Cpu::new(1);
@@ -354,7 +363,7 @@ impl Shared<'_> {
     }
 
     /// Reads chunks for the device; when it has failed, works them off here.
-    fn read_for_device(&self, sender: Sender<Arc<Chunk>>, cpu: &Cpu) -> Vec<Partial> {
+    fn read_for_device(&self, sender: Sender<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut rest = Vec::new();
         while let Some(chunk) = self.next_chunk() {
             if self.device_failed.load(Ordering::Relaxed) {
@@ -372,14 +381,14 @@ impl Shared<'_> {
     }
 
     /// Feeds the device from the queue; when it has failed, works off what it left and what is still in the queue.
-    fn feed(&self, device: &mut dyn Worker, queue: Receiver<Arc<Chunk>>, cpu: &Cpu) -> Vec<Partial> {
+    fn feed(&self, device: &mut dyn Worker, queue: Receiver<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut left = Vec::new();
         for chunk in &queue {
             if !self.push(device, chunk, &mut left) {
                 break;
             }
         }
-        let mut partials: Vec<Partial> = self.finish(device, &mut left).into_iter().collect();
+        let mut partials: Vec<Grouped> = self.finish(device, &mut left).into_iter().collect();
         let left: Vec<_> = left.into_iter().map(|u| u.0).collect();
         if !left.is_empty() || self.device_failed.load(Ordering::Relaxed) {
             partials.extend(self.on_cpu(cpu, left.into_iter().chain(queue.iter()), false));
@@ -388,7 +397,7 @@ impl Shared<'_> {
     }
 
     /// Works off `chunks`, and with `read` all that are still to be read, on the CPU.
-    fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Partial> {
+    fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Grouped> {
         let mut worker = match cpu.worker(self.stage) {
             Ok(worker) => worker,
             Err(error) => {

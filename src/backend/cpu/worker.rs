@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Counts, FailedRows, Failure, Worker};
 use super::select::{Picked, Selection};
-use crate::agg::{Arg, Merger, Partial};
+use crate::agg::{Arg, Merger, Partial, Rows};
 use crate::column::{Chunk, KeyColumn};
 use crate::expr::{Evaluator, NodeId};
 use crate::plan::Stage;
@@ -13,11 +13,22 @@ use crate::plan::Stage;
 /// Rows of a morsel: a few columns of it stay in the L2 cache.
 const MORSEL: usize = 8192;
 
+/// From this many groups on it is asked whether grouping pays.
+const FIRST_LOOK: usize = 1 << 14;
+/// Where as many groups as this are to be expected, rows are kept as they are.
+const MANY: usize = 1 << 19;
+/// A table of so many groups has outgrown the caches.
+const LARGE: usize = 1 << 18;
+
 pub(super) struct CpuWorker {
     stage: Arc<Stage>,
     outputs: Vec<NodeId>,
     evaluator: Evaluator,
     merger: Merger,
+    /// Rows kept as they are, once grouping has turned out not to pay.
+    rows: Vec<Rows>,
+    keeps_rows: bool,
+    look: Look,
     keys: Vec<KeyColumn>,
     selection: Selection,
     spent: Duration,
@@ -30,6 +41,9 @@ impl CpuWorker {
             outputs: stage.outputs(),
             evaluator: Evaluator::new(Arc::clone(&stage.program)),
             merger: Merger::new(&keys, &stage.states),
+            rows: Vec::new(),
+            keeps_rows: false,
+            look: Look::new(stage),
             keys,
             selection: Selection::default(),
             spent: Duration::ZERO,
@@ -66,6 +80,10 @@ impl CpuWorker {
             vector.key(key);
         }
         let args: Vec<Arg> = arg_vectors.iter().map(Picked::arg).collect();
+        if self.keeps_rows {
+            self.rows.push(Rows::new(rows, &self.keys, &args));
+            return Ok(());
+        }
         let (groups, states) = self.merger.intern(rows, &self.keys);
         for (state, spec) in states.iter_mut().zip(&self.stage.states) {
             match spec.args[..] {
@@ -74,7 +92,38 @@ impl CpuWorker {
                 [x, y, ..] => state.update(groups, &[args[x], args[y]]),
             }
         }
+        self.keeps_rows = self.look.rows_are_better(rows, self.merger.groups());
         Ok(())
+    }
+}
+
+/// Watches whether grouping rows as they come leaves fewer groups than rows.
+struct Look {
+    rows: usize,
+    /// Groups at which to look next; rows and groups at the look before.
+    next: usize,
+    before: (usize, usize),
+}
+
+impl Look {
+    fn new(stage: &Stage) -> Look {
+        Look { rows: 0, next: if stage.keys.is_empty() { usize::MAX } else { FIRST_LOOK }, before: (0, 0) }
+    }
+
+    /// To be told of `more` rows after which there are `groups` groups.
+    fn rows_are_better(&mut self, more: usize, groups: usize) -> bool {
+        self.rows += more;
+        if groups < self.next {
+            return false;
+        }
+        let (rows, found) = (self.rows - self.before.0, groups - self.before.1);
+        let again = rows.saturating_sub(found);
+        // Of keys drawn from n with equal chances, r(r − 1) / 2n of r are drawn again, about (the birthday problem).
+        let many = self.before.1 == 0 && rows as u128 * rows as u128 > 2 * again as u128 * MANY as u128;
+        // Later, what counts is how many of the latest rows found no group.
+        let large = groups >= LARGE && found * 4 > rows;
+        (self.before, self.next) = ((self.rows, groups), groups * 2);
+        many || large
     }
 }
 
@@ -99,6 +148,10 @@ impl Worker for CpuWorker {
     fn finish(&mut self) -> Result<(Partial, Counts), Failure> {
         let fresh = Merger::new(&self.stage.key_shape(), &self.stage.states);
         Ok((std::mem::replace(&mut self.merger, fresh).finish(), Counts::default()))
+    }
+
+    fn rows(&mut self) -> Vec<Rows> {
+        std::mem::take(&mut self.rows)
     }
 
     fn timings(&self) -> Vec<(&'static str, Duration)> {
