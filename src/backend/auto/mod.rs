@@ -83,6 +83,8 @@ pub fn choose(
     stage: &Stage,
     rates: Option<&Rates>,
 ) -> Result<Choice> {
+    let mut options = options.clone();
+    options.device.pipeline_cache = options.device.pipeline_cache.or_else(rates::cache_folder);
     let cpu = |reason: String, rival| Choice { backend: Box::new(Cpu::new(threads)), reason, rival };
     match device {
         Device::Cpu => Ok(cpu("asked for".into(), None)),
@@ -92,12 +94,12 @@ pub fn choose(
                 Kind::Software => "asked for; a software adapter: it runs on the CPU and proves correctness, not speed",
                 _ => "asked for",
             };
-            let backend = GpuBackend::open(&adapter, options.clone())?;
+            let backend = GpuBackend::open(&adapter, options)?;
             Ok(Choice { backend: Box::new(backend), reason: reason.into(), rival: None })
         }
         Device::Auto => {
             let kept = if rates.is_none() { Rates::load() } else { None };
-            let (reason, rival) = rival(rates.or(kept.as_ref()), rates.is_some(), threads, options, stage);
+            let (reason, rival) = rival(rates.or(kept.as_ref()), rates.is_some(), threads, &options, stage);
             Ok(cpu(reason, rival))
         }
     }

@@ -103,6 +103,14 @@ pub struct AdapterRates {
     pub operation: f64,
 }
 
+/// Where things are kept between runs: `$TIDEMILL_CACHE`, or `tidemill` in the user's cache folder.
+pub(super) fn cache_folder() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    var("TIDEMILL_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|p| p.join("tidemill")))
+        .or_else(|| var("HOME").map(|p| p.join(".cache/tidemill")))
+}
+
 /// Rates measured on this machine, kept in a file for `auto`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rates {
@@ -113,13 +121,9 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Where they are kept: `$TIDEMILL_CACHE`, or `tidemill` in the user's cache folder.
+    /// Where they are kept: `rates.json` in the cache folder.
     pub fn path() -> Option<PathBuf> {
-        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let folder = var("TIDEMILL_CACHE")
-            .or_else(|| var("XDG_CACHE_HOME").map(|p| p.join("tidemill")))
-            .or_else(|| var("HOME").map(|p| p.join(".cache/tidemill")))?;
-        Some(folder.join("rates.json"))
+        Some(cache_folder()?.join("rates.json"))
     }
 
     /// The rates kept, if there are any that make sense.
