@@ -13,8 +13,8 @@ mod value;
 
 pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
 pub use dictionary::{Dictionary, Strings};
-pub use key::KeyColumn;
 pub(crate) use interner::Interner;
+pub use key::KeyColumn;
 pub use schema::{Field, FieldType, Schema};
 pub use text::Text;
 pub(crate) use text::Word;

@@ -136,24 +136,24 @@ impl Builder {
         let texts = (data, fields);
         let out = Out { nulls: &mut self.nulls, known: nulls, bad };
         match (&mut self.values, &self.ty) {
-            (Values::Bool(v), _) if self.plain_bool => out.all(v, texts, text(parse::plain_bool)),
-            (Values::Bool(v), _) => out.all(v, texts, text(parse::bool)),
-            (Values::I8(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::I16(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::I32(v), Type::Date) => out.all(v, texts, text(parse::date)),
-            (Values::I32(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::I64(v), Type::Timestamp(unit)) => out.all(v, texts, text(|t| parse::timestamp(t, *unit))),
-            (Values::I64(v), _) => out.all(v, texts, parse::int_at),
-            (Values::U8(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::U16(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::U32(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
-            (Values::U64(v), _) => out.all(v, texts, text(|t| parse::wide(t)?.try_into().ok())),
-            (Values::F32(v), _) => out.all(v, texts, text(parse::float32)),
-            (Values::F64(v), _) => out.all(v, texts, parse::float64_at),
+            (Values::Bool(v), _) if self.plain_bool => out.each(v, texts, parse::plain_bool),
+            (Values::Bool(v), _) => out.each(v, texts, parse::bool),
+            (Values::I8(v), _) => out.ints(v, texts),
+            (Values::I16(v), _) => out.ints(v, texts),
+            (Values::I32(v), Type::Date) => out.each(v, texts, parse::date),
+            (Values::I32(v), _) => out.ints(v, texts),
+            (Values::I64(v), Type::Timestamp(unit)) => out.each(v, texts, |t| parse::timestamp(t, *unit)),
+            (Values::I64(v), _) => out.ints(v, texts),
+            (Values::U8(v), _) => out.ints(v, texts),
+            (Values::U16(v), _) => out.ints(v, texts),
+            (Values::U32(v), _) => out.ints(v, texts),
+            (Values::U64(v), _) => out.each(v, texts, |t| parse::wide(t)?.try_into().ok()),
+            (Values::F32(v), _) => out.each(v, texts, parse::float32),
+            (Values::F64(v), _) => out.all(v, texts, parse::float64_at, parse::float64),
             (Values::I128(v), Type::Decimal { precision, scale }) => {
-                out.all(v, texts, text(|t| parse::decimal(t, *precision, *scale)))
+                out.each(v, texts, |t| parse::decimal(t, *precision, *scale))
             }
-            (Values::I128(v), _) => out.all(v, texts, text(parse::wide)),
+            (Values::I128(v), _) => out.each(v, texts, parse::wide),
             (Values::Str(v), _) => return out.strings(v, texts),
         }
         Ok(())
@@ -200,12 +200,6 @@ impl Builder {
     }
 }
 
-/// Reads a text by itself, without a look at what follows it.
-#[inline(always)]
-fn text<T>(read: impl Fn(&[u8]) -> Option<T>) -> impl Fn(&[u8], usize, usize) -> Option<T> {
-    move |data, start, end| read(&data[start..end])
-}
-
 /// Where the outcome of a batch goes.
 struct Out<'a, B> {
     nulls: &'a mut Vec<u32>,
@@ -214,23 +208,43 @@ struct Out<'a, B> {
 }
 
 impl<B: FnMut(usize) -> bool> Out<'_, B> {
+    fn ints<T: Copy + Default + TryFrom<i64>>(
+        self,
+        values: &mut Vec<T>,
+        texts: (&[u8], impl Iterator<Item = Range<usize>>),
+    ) {
+        let int = |text: &[u8]| parse::int(text)?.try_into().ok();
+        self.all(values, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok(), int);
+    }
+
+    fn each<T: Copy + Default>(
+        self,
+        values: &mut Vec<T>,
+        texts: (&[u8], impl Iterator<Item = Range<usize>>),
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) {
+        self.all(values, texts, |data, start, end| read(&data[start..end]), &read);
+    }
+
+    /// `quick` reads a text where it stands in the data, `read` one that stands anywhere; both do the same. There are two so that
+    /// the quick one is called, and can be inlined, in one place.
     #[inline(always)]
     fn all<T: Copy + Default>(
         mut self,
         values: &mut Vec<T>,
         (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
-        read: impl Fn(&[u8], usize, usize) -> Option<T>,
+        quick: impl Fn(&[u8], usize, usize) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
     ) {
-        let read_text = |text: &[u8]| read(text, 0, text.len());
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
-        let null_first = self.known.any(read_text);
+        let null_first = self.known.any(&read);
         for (i, Range { start, end }) in fields.enumerate() {
             // A doubled quote between the quotes is in no value's text, so they may come off unseen.
             let quoted = data.get(start) == Some(&QUOTE) && parse::quoted(&data[start..end]).is_some();
             let inside = usize::from(quoted);
-            let value = match if null_first { None } else { read(data, start + inside, end - inside) } {
+            let value = match if null_first { None } else { quick(data, start + inside, end - inside) } {
                 Some(value) => value,
-                None => match careful(&data[start..end], self.known, read_text) {
+                None => match careful(&data[start..end], self.known, &read) {
                     Some(Some(value)) => value,
                     Some(None) => {
                         self.nulls.push(values.len() as u32);

@@ -49,7 +49,8 @@ pub(in super::super) fn int_at(data: &[u8], start: usize, end: usize) -> Option<
         _ => None,
     };
     match quick {
-        Some(value) => Some(if negative { -(value as i64) } else { value as i64 }),
+        // Without a branch: signs may come in any order.
+        Some(value) => Some((value as i64 ^ -i64::from(negative)) + i64::from(negative)),
         None => int(&data[start..end]),
     }
 }
@@ -62,7 +63,8 @@ pub(in super::super) fn float64_at(data: &[u8], start: usize, end: usize) -> Opt
     let first = start + usize::from(negative);
     let len = end.wrapping_sub(first);
     match short_float(data, first, len) {
-        Some(value) => Some(if negative { -value } else { value }),
+        // Without a branch: signs may come in any order.
+        Some(value) => Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63)),
         None => float64(&data[start..end]),
     }
 }
