@@ -189,7 +189,7 @@ impl Emitter<'_> {
                     Err(error) => self.fail(usize::MAX, error),
                 }
                 state = self.lock();
-            } else if !state.ended && state.left > 0 {
+            } else if !state.ended {
                 drop(state);
                 self.next_piece();
                 state = self.lock();
