@@ -199,7 +199,7 @@ fn what_does_not_fit_the_memory_comes_back_from_disk_the_same() {
         Job { limit: Some(70_000), ..job() },
         job().aggregate(sum(col("whole")).named("all")),
         bags.having(col("least").gt(lit(-400))),
-        Job { limit: Some(5_000), ..job().order_by("least desc, most").unwrap() },
+        Job { limit: Some(500), ..job().order_by("least desc, most").unwrap() },
         Job::new().aggregate(sum(value()).named("total")).aggregate(count().named("rows")),
     ];
     for (at, job) in jobs.iter().enumerate() {
@@ -218,6 +218,10 @@ fn what_does_not_fit_the_memory_comes_back_from_disk_the_same() {
 #[test]
 fn too_little_memory_and_no_room_on_disk_are_errors_that_say_so() {
     let rows = rows(1_000_000);
+    // Without a limit all of it would have to be sorted in memory.
+    let sorted = job().order_by("least desc").unwrap();
+    let error = engine(2).chunk_bytes(1 << 16).memory(LITTLE).run(&sorted, &input(&rows)).unwrap_err();
+    assert!(error.to_string().contains("--limit"), "{error}");
     let error = engine(2).memory(20 << 20).run(&job(), &input(&rows)).unwrap_err();
     assert!(matches!(error, Error::Resource { .. }), "{error}");
     assert!(error.to_string().contains("--memory"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, types as arrow};
+use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, StringArray, types as arrow};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::key::CANONICAL_NAN;
@@ -233,7 +233,7 @@ impl Column {
 
 /// Strings written out, column after column.
 fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
-    let rows = columns.iter().map(Column::len).sum();
+    let rows: usize = columns.iter().map(Column::len).sum();
     let mut ends: Vec<i32> = Vec::with_capacity(rows + 1);
     ends.push(0);
     let mut bytes: Vec<u8> = Vec::new();
@@ -248,7 +248,8 @@ fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
             let run = codes[row..].iter().take_while(|code| **code == codes[row]).count();
             let valid = |row: &usize| !column.is_null(*row);
             // The code under a null may be none of the dictionary.
-            let text = if (row..row + run).any(|row| valid(&row)) { strings.get(codes[row]).as_bytes() } else { &[] };
+            let text = (row..row + run).any(|row| valid(&row)).then(|| strings.get(codes[row]));
+            let text = text.as_ref().map_or(&[][..], |text| text.as_bytes());
             if bytes.len() + text.len() * run > i32::MAX as usize {
                 return Err(Error::Resource {
                     message: format!("a batch of {rows} rows has more than 2 GiB of text in one column"),

@@ -141,7 +141,7 @@ fn finish_partitions(
         return Ok(Finished { groups: groups.load(Ordering::Relaxed), rows });
     }
     // All tables first: an error in any of them is the result. What is on disk is read twice rather than kept.
-    let kept = Mutex::new(BTreeMap::new());
+    let kept = Mutex::new(Kept::default());
     let failed: Mutex<Option<(usize, usize, Error)>> = Mutex::new(None);
     let mut number = 0;
     let mut each = partitioned.each(threads);
@@ -157,10 +157,11 @@ fn finish_partitions(
                         Ok(mut table) => {
                             // No more rows of a partition can come than of the whole.
                             table.first(plan.limit)?;
+                            let mut kept = lock(kept);
+                            kept.insert(at, table, plan.limit)?;
                             if let Partitioned::Disk(disk) = partitioned {
-                                disk.keep(table.rows() * (plan.post_inputs.len() + 1) * KEPT_BYTES)?;
+                                disk.keeps(kept.rows * (plan.post_inputs.len() + 1) * KEPT_BYTES)?;
                             }
-                            lock(kept).insert(at, table);
                         }
                         Err((call, error)) => {
                             // Of the calls the first that failed, of its groups the first in order.
@@ -184,7 +185,8 @@ fn finish_partitions(
     if reads_twice {
         return Ok(Finished { groups: count, rows: stream(sink)? });
     }
-    let tables: Vec<Table<'_>> = std::mem::take(&mut *lock(&kept)).into_values().collect();
+    let tables: Vec<Table<'_>> =
+        std::mem::take(&mut *lock(&kept)).tables.into_values().map(|(_, table)| table).collect();
     let mut batches = Vec::new();
     let mut keep = |batch| {
         batches.push(batch);
@@ -206,6 +208,44 @@ fn finish_partitions(
     };
     batches.into_iter().try_for_each(sink)?;
     Ok(Finished { groups: count, rows })
+}
+
+/// Tables that wait for all others.
+#[derive(Default)]
+struct Kept<'a> {
+    /// By the first of the partitions they hold; with the last.
+    tables: BTreeMap<usize, (usize, Table<'a>)>,
+    rows: usize,
+    /// Rows at which it is tried again to keep fewer.
+    most: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Keeps the table of partition `at`. Under a limit, tables of neighbouring partitions become one, and lose the rows that
+    /// cannot be among the first any more.
+    fn insert(&mut self, at: usize, table: Table<'a>, limit: Option<u64>) -> Result<()> {
+        self.rows += table.rows();
+        self.tables.insert(at, (at, table));
+        let Some(limit) = limit.and_then(|l| usize::try_from(l).ok()) else { return Ok(()) };
+        if self.rows <= self.most.max(limit.saturating_mul(4)) {
+            return Ok(());
+        }
+        let (mut run, mut next) = (Vec::new(), 0);
+        while let Some((last, table)) = self.tables.remove(&next) {
+            self.rows -= table.rows();
+            run.push(table);
+            next = last + 1;
+        }
+        if !run.is_empty() {
+            let mut first = Table::join(run)?;
+            first.first(Some(limit as u64))?;
+            self.rows += first.rows();
+            self.tables.insert(0, (next - 1, first));
+        }
+        // Lists that are unnested cannot be cut.
+        self.most = self.rows * 2;
+        Ok(())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -504,7 +504,7 @@ mod tests {
         let text = |group: usize| {
             let [int, wide, text] = &partial.keys[..] else { panic!("three keys") };
             let string =
-                if text.is_valid(group) { strings.get(text.lo[group] as u32).to_owned() } else { String::new() };
+                if text.is_valid(group) { strings.get(text.lo[group] as u32).to_string() } else { String::new() };
             let wide = u128::from(wide.hi[group]) << 64 | u128::from(wide.lo[group]);
             let int_value = crate::column::key::word_int(int.lo[group]);
             let int_value = if int.is_valid(group) { int_value } else { 0 };

@@ -9,7 +9,6 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rayon::prelude::*;
@@ -256,8 +255,6 @@ pub(super) struct Distributed {
     likes: Vec<Arc<Like>>,
     stage: Arc<Stage>,
     room: u64,
-    /// Bytes that wait to be sorted.
-    kept: AtomicU64,
 }
 
 /// A part in the making.
@@ -357,7 +354,7 @@ impl Spilled {
             Ok(part.extents)
         };
         let parts = parts.into_iter().map(finish).collect::<Result<_>>()?;
-        Ok(Distributed { file: out, parts, frame, likes, stage, room, kept: AtomicU64::new(0) })
+        Ok(Distributed { file: out, parts, frame, likes, stage, room })
     }
 }
 
@@ -416,10 +413,9 @@ impl Distributed {
         Some(())
     }
 
-    /// To be told of `bytes` of the result that stay in memory until all of it can be sorted.
-    pub fn keep(&self, bytes: usize) -> Result<()> {
-        let kept = self.kept.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
-        if kept <= self.room / 2 {
+    /// Whether `bytes` of the result may stay in memory until all of it can be sorted.
+    pub fn keeps(&self, bytes: usize) -> Result<()> {
+        if bytes as u64 <= self.room / 2 {
             return Ok(());
         }
         Err(Error::Resource {
