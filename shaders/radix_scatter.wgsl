@@ -1,44 +1,33 @@
-// Moves (key, order) pairs to their places by one digit, stably: bases[digit · tiles + tile] from the scanned histogram,
-// plus the pair's rank among the tile's equal digits. The rank is the part that differs between devices: `scatter_tile`
-// comes from shared/radix_scatter_subgroup.wgsl or its _shared twin.
+// Moves items (a key, and mostly a value with it) to their places by one digit, stably: bases[digit · partitions +
+// part] from the scanned histogram, plus the item's rank among the partition's equal digits.
 //
-// Pairs go straight to their places. Sorting the tile in workgroup memory first would make the writes of a wide GPU
-// coalesce better, at the price of a second trip through memory that software drivers pay in full.
+// A workgroup walks its partition in tiles. How a tile is ranked and moved differs between devices: `scatter_partition`
+// comes from shared/radix_scatter_tiles.wgsl, or from _lone or _shared beside it. What goes along with a key comes from
+// shared/radix_pairs.wgsl or radix_keys.wgsl.
 
 struct Params {
     n: u32,
-    tiles: u32,
+    partitions: u32,
     // The digit is bits [shift, shift + 8) of the key.
     shift: u32,
-    // 1: the order coming in is 0, 1, 2, … and `order_in` is not read.
+    // 1: the values coming in are 0, 1, 2, … and `values_in` is not read.
     iota: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> bases: array<u32>;
 @group(0) @binding(2) var<storage, read> keys_in: array<u32>;
-@group(0) @binding(3) var<storage, read> order_in: array<u32>;
-@group(0) @binding(4) var<storage, read_write> keys_out: array<u32>;
-@group(0) @binding(5) var<storage, read_write> order_out: array<u32>;
+@group(0) @binding(3) var<storage, read_write> keys_out: array<u32>;
 
 fn digit_of(key: u32) -> u32 {
     return (key >> params.shift) & 255u;
 }
 
-fn move_pair(source: u32, place: u32, key: u32) {
-    keys_out[place] = key;
-    if (params.iota != 0u) {
-        order_out[place] = source;
-    } else {
-        order_out[place] = order_in[source];
-    }
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
-    let tile = tile_of(at);
-    if (tile >= params.tiles) {
+    let part = tile_of(at);
+    if (part >= params.partitions) {
         return;
     }
-    scatter_tile(at, tile);
+    scatter_partition(at, part);
 }

@@ -6,17 +6,19 @@ const MASK_WORDS: u32 = (WORKGROUP + 31u) / 32u;
 var<workgroup> places: array<u32, 256>;
 var<workgroup> masks: array<atomic<u32>, 256u * MASK_WORDS>;
 
-fn scatter_tile(at: Invocation, tile: u32) {
+fn scatter_partition(at: Invocation, part: u32) {
     for (var d = at.local; d < 256u; d += WORKGROUP) {
-        places[d] = bases[d * params.tiles + tile];
+        places[d] = bases[d * params.partitions + part];
         for (var w = 0u; w < MASK_WORDS; w++) {
             atomicStore(&masks[d * MASK_WORDS + w], 0u);
         }
     }
     workgroupBarrier(); // places are set, masks are clear
-    for (var k = 0u; k < ITEMS; k++) {
-        let i = tile * TILE + k * WORKGROUP + at.local;
-        let here = i < params.n;
+    let begin = part * PARTITION;
+    let end = min(begin + PARTITION, params.n);
+    for (var first = begin; first < end; first += WORKGROUP) {
+        let i = first + at.local;
+        let here = i < end;
         var key = 0u;
         if (here) {
             key = keys_in[i];
@@ -36,7 +38,11 @@ fn scatter_tile(at: Invocation, tile: u32) {
             }
         }
         if (here) {
-            move_pair(i, places[digit] + rank, key);
+            let place = places[digit] + rank;
+            keys_out[place] = key;
+            if (PAIRS) {
+                put_value(place, value_at(i));
+            }
         }
         workgroupBarrier(); // masks and places of this round are read
         if (here && rank + 1u == count) {

@@ -26,8 +26,9 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> record_states: array<vec4<u32>>;
 
 fn load(i: u32) -> vec4<u32> {
-    if (params.iota != 0u) {
-        return value_of(i);
+    var row = i;
+    if (params.iota == 0u) {
+        row = order[i];
     }
-    return value_of(order[i]);
+    return value_of(row);
 }

@@ -26,9 +26,9 @@ fn identity() -> vec4<u32> {
 }
 
 fn is_less(a: vec4<u32>, b: vec4<u32>) -> bool {
-    if (a.w != b.w) { return a.w < b.w; }
-    if (a.z != b.z) { return a.z < b.z; }
-    if (a.y != b.y) { return a.y < b.y; }
+    if (WORDS > 3u && a.w != b.w) { return a.w < b.w; }
+    if (WORDS > 2u && a.z != b.z) { return a.z < b.z; }
+    if (WORDS > 1u && a.y != b.y) { return a.y < b.y; }
     return a.x < b.x;
 }
 
@@ -36,11 +36,15 @@ fn combine(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
     if (OP == OP_SUM) {
         return add_words(a, b);
     }
+    // Words beyond WORDS are zero on both sides; a compiler does not know it.
     if (OP == OP_FLAGS) {
-        return a | b;
+        return vec4<u32>(a.x | b.x, 0u, 0u, 0u);
     }
     if (OP == OP_COUNT) {
-        return a + b;
+        return vec4<u32>(a.x + b.x, 0u, 0u, 0u);
+    }
+    if (WORDS == 1u) {
+        return vec4<u32>(select(max(a.x, b.x), min(a.x, b.x), OP == OP_MIN), 0u, 0u, 0u);
     }
     return select(b, a, is_less(a, b) == (OP == OP_MIN));
 }

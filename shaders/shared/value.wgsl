@@ -5,9 +5,8 @@
 // complement. The host adds the windows' sums.
 //
 // The kernel declares `planes` and the members x_at, y_at, x_valid, y_valid, stride and base of `params`. X_WORDS and
-// Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone).
-
-const NO_PLANE: u32 = 0xffffffffu;
+// Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone). X_NULLABLE and Y_NULLABLE
+// say whether there are validity planes.
 
 // ± magnitude · 2^exponent; a zero stands for NaN and the infinities, which the flags report.
 struct Real {
@@ -18,10 +17,10 @@ struct Real {
 
 fn is_valid(row: u32) -> bool {
     var valid = true;
-    if (params.x_valid != NO_PLANE) {
+    if (X_NULLABLE != 0u) {
         valid = planes[params.x_valid + row] != 0u;
     }
-    if (params.y_valid != NO_PLANE) {
+    if (Y_NULLABLE != 0u) {
         valid = valid && planes[params.y_valid + row] != 0u;
     }
     return valid;
@@ -114,20 +113,25 @@ fn slice_of(x: Real, y: Real) -> vec4<u32> {
             magnitude[i + Y_WORDS] = carry;
         }
     }
-    let first = bitcast<i32>(params.base) - exponent;
-    let skip = u32(first) & 31u;
+    // The magnitude moves up by `up` bits: by a part of a word first, then by whole words. No word is picked by an index
+    // that differs between lanes: an array in registers has none.
+    let up = exponent - bitcast<i32>(params.base);
+    let part = u32(up) & 31u;
+    let words = up >> 5u;
     var slice = vec4<u32>(0u);
-    for (var w = 0; w < 3; w++) {
-        let word = (first >> 5u) + w;
-        var low = 0u;
-        var high = 0u;
-        if (word >= 0 && word < i32(MAGNITUDE)) {
-            low = magnitude[word];
+    var below = 0u;
+    for (var i = 0u; i <= MAGNITUDE; i++) {
+        var word = 0u;
+        if (i < MAGNITUDE) {
+            word = magnitude[i];
         }
-        if (word >= -1 && word < i32(MAGNITUDE) - 1) {
-            high = magnitude[word + 1];
-        }
-        slice[w] = select((low >> skip) | (high << ((32u - skip) & 31u)), low, skip == 0u);
+        // Two shifts, since one by 32 is no shift in WGSL.
+        let moved = (word << part) | ((below >> 1u) >> (31u - part));
+        let to = i32(i) + words;
+        slice.x = select(slice.x, moved, to == 0);
+        slice.y = select(slice.y, moved, to == 1);
+        slice.z = select(slice.z, moved, to == 2);
+        below = word;
     }
     if (negative) {
         slice = negate_words(slice);

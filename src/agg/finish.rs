@@ -79,6 +79,17 @@ impl Function {
                         }),
                     })
                 };
+                if *result == Type::Int64 {
+                    let sum = |group| sums.value_i128(group).and_then(|sum| i64::try_from(sum).ok());
+                    let values: Option<Vec<i64>> = (0..groups).map(sum).collect();
+                    // Where one does not fit, the loop below finds the first in `order`.
+                    if let Some(values) = values {
+                        let nulls = NullBuffer::from_iter(counts[..groups].iter().map(|&n| n > 0));
+                        let nulls = Some(nulls).filter(|n| n.null_count() > 0);
+                        let data = ColumnData::I64(values.into());
+                        return Ok(Finished::Scalar(Column { ty: Type::Int64, data, nulls }));
+                    }
+                }
                 let mut values = vec![Value::Null; groups];
                 for &group in order {
                     values[group as usize] = value(group as usize)?;

@@ -58,10 +58,14 @@ impl State {
     /// Takes rows in; row `i` belongs to group `groups[i]`. `args` are those of the [`super::StateSpec`].
     pub fn update(&mut self, groups: &[u32], args: &[Arg<'_>]) {
         match (self, args) {
-            (State::Count(counts), []) => groups.iter().for_each(|&g| counts[g as usize] += 1),
-            (State::Count(counts), [arg]) => match arg.valid {
-                None => groups.iter().for_each(|&g| counts[g as usize] += 1),
-                Some(valid) => groups.iter().zip(valid).for_each(|(&g, &ok)| counts[g as usize] += u64::from(ok)),
+            (State::Count(counts), args) => match (&mut counts[..], args.first().and_then(|arg| arg.valid)) {
+                // One group: adding to it row by row would wait for the row before.
+                ([count], None) => *count += groups.len() as u64,
+                ([count], Some(valid)) => *count += valid.iter().map(|&ok| u64::from(ok)).sum::<u64>(),
+                (counts, None) => groups.iter().for_each(|&g| counts[g as usize] += 1),
+                (counts, Some(valid)) => {
+                    groups.iter().zip(valid).for_each(|(&g, &ok)| counts[g as usize] += u64::from(ok));
+                }
             },
             (State::FloatSum(sums), [arg]) => {
                 if let Slice::Float(xs) = arg.values {

@@ -24,6 +24,8 @@ pub fn choose(
     options: &GpuOptions,
     stage: &Stage,
 ) -> Result<(Box<dyn Backend>, String)> {
+    let mut options = options.clone();
+    options.device.pipeline_cache = options.device.pipeline_cache.or_else(cache_folder);
     let cpu = |reason: &str| Ok((Box::new(Cpu::new(threads)) as Box<dyn Backend>, reason.to_owned()));
     match device {
         Device::Cpu => cpu("asked for"),
@@ -33,7 +35,7 @@ pub fn choose(
                 Kind::Software => "asked for; a software adapter: it runs on the CPU and proves correctness, not speed",
                 _ => "asked for",
             };
-            let backend = GpuBackend::open(&adapter, options.clone())?;
+            let backend = GpuBackend::open(&adapter, options)?;
             Ok((Box::new(backend), reason.into()))
         }
         Device::Auto => {
@@ -53,7 +55,7 @@ pub fn choose(
                 Some(adapter) => {
                     let reason =
                         format!("by the measured rates it needs {:.2} of the CPU's time for a row", on_gpu / on_cpu);
-                    Ok((Box::new(GpuBackend::open(&adapter, options.clone())?), reason))
+                    Ok((Box::new(GpuBackend::open(&adapter, options)?), reason))
                 }
                 None => cpu(&format!("{}, whose rates were measured, is not there", rates.adapter)),
             }
@@ -112,13 +114,9 @@ impl Rates {
         (stage.states.len() + 1) as f64 / self.cpu_rows
     }
 
-    /// Where they are kept: `$TIDEMILL_CACHE`, or `tidemill` in the user's cache folder.
+    /// Where they are kept: in [`cache_folder`].
     pub fn path() -> Option<PathBuf> {
-        let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let folder = var("TIDEMILL_CACHE")
-            .or_else(|| var("XDG_CACHE_HOME").map(|p| p.join("tidemill")))
-            .or_else(|| var("HOME").map(|p| p.join(".cache/tidemill")))?;
-        Some(folder.join("rates.json"))
+        Some(cache_folder()?.join("rates.json"))
     }
 
     /// The rates kept, if there are any that make sense.
@@ -151,6 +149,14 @@ impl Rates {
         std::fs::write(&path, format!("{text:#}\n")).map_err(|e| Error::io("cannot write", &path, e))?;
         Ok(path)
     }
+}
+
+/// Where things are kept between runs: `$TIDEMILL_CACHE`, or `tidemill` in the user's cache folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    var("TIDEMILL_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|p| p.join("tidemill")))
+        .or_else(|| var("HOME").map(|p| p.join(".cache/tidemill")))
 }
 
 fn width(class: Class) -> usize {

@@ -3,7 +3,7 @@
 //! All chunks of a run share one dictionary a column, so codes compare across chunks and threads. Codes are given in the order
 //! of arrival, which depends on threads; nothing that leaves the engine may depend on them, only on the strings.
 //!
-//! How it is laid out (ADR 5):
+//! How it is laid out (ADR 7):
 //! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments, never moved.
 //! - **Tables**, 64 shards by hash, open addressing: a slot of 8 bytes is 32 bits of hash and a code. A slot is published after
 //!   its view, so look-ups take no lock: a slot and a view tell whether a short string is there.

@@ -14,7 +14,7 @@ use super::result::{finish, result_schema};
 use super::run::{Settings, run};
 use super::{Ledger, Observer, Receiver};
 use crate::backend::gpu::GpuOptions;
-use crate::backend::{self, Backend, Device};
+use crate::backend::{self, Backend, Device, Feed};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
 use crate::plan::{Job, Plan, lower};
@@ -25,7 +25,8 @@ use crate::{Error, Result};
 pub struct Engine {
     device: Device,
     threads: usize,
-    chunk_bytes: usize,
+    /// `None`: what suits the source and the backend.
+    chunk_bytes: Option<usize>,
     max_rejects: Option<u64>,
     memory: Option<u64>,
     temp_dir: Option<PathBuf>,
@@ -67,7 +68,8 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// Chunks of this size fit a device binding and keep all cores busy.
+    /// Chunks for a device are of this size: they fit a binding and are worth an upload. For the CPU the source knows better
+    /// ([`Source::chunk_bytes`]).
     pub const CHUNK_BYTES: usize = 16 << 20;
 
     /// An engine that chooses its device itself and uses all cores.
@@ -75,7 +77,7 @@ impl Engine {
         Engine {
             device: Device::Auto,
             threads: 0,
-            chunk_bytes: Self::CHUNK_BYTES,
+            chunk_bytes: None,
             max_rejects: None,
             memory: None,
             temp_dir: None,
@@ -101,7 +103,7 @@ impl Engine {
 
     /// Input bytes of a chunk, about. The result does not depend on it.
     pub fn chunk_bytes(mut self, bytes: usize) -> Self {
-        self.chunk_bytes = bytes.max(1);
+        self.chunk_bytes = Some(bytes.max(1));
         self
     }
 
@@ -170,7 +172,7 @@ impl Engine {
             input.source(),
             &*backend,
             &reason,
-            self.chunk_bytes,
+            self.chunk_bytes_for(&**input.source(), &*backend),
             self.threads_used(),
             kernels,
         )
@@ -231,6 +233,13 @@ impl Engine {
         }
     }
 
+    fn chunk_bytes_for(&self, source: &dyn Source, backend: &dyn Backend) -> usize {
+        self.chunk_bytes.unwrap_or_else(|| match backend.feed() {
+            Feed::Threads(_) => source.chunk_bytes(),
+            Feed::Queue => Self::CHUNK_BYTES,
+        })
+    }
+
     fn run_plan(
         &self,
         plan: &Plan,
@@ -247,7 +256,7 @@ impl Engine {
         let settings = Settings {
             memory: memory.as_ref(),
             threads: self.threads_used(),
-            chunk_bytes: self.chunk_bytes,
+            chunk_bytes: self.chunk_bytes_for(&**source, &*backend),
             max_rejects: self.max_rejects,
             cancel: &self.cancel,
             observer: self.observer.as_deref(),

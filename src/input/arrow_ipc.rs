@@ -176,6 +176,10 @@ impl Source for ArrowSource {
         "arrow"
     }
 
+    fn chunk_bytes(&self) -> usize {
+        1 << 20
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new(&self.name(), &self.schema, request)?;
         let decoder = self.decoder(projection.decode())?;

@@ -154,6 +154,10 @@ impl Source for MultiSource {
         }
     }
 
+    fn chunk_bytes(&self) -> usize {
+        self.sources.iter().map(|s| s.chunk_bytes()).max().unwrap_or(1)
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let mut parts = vec![];
         for (source, at) in self.sources.iter().zip(&self.columns) {

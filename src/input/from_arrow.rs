@@ -244,19 +244,20 @@ fn within_precision(
 /// The codes of a string array; any code under a null.
 fn intern(array: &dyn Array, dict: &Dictionary) -> Result<Vec<u32>> {
     let mut codes = Vec::with_capacity(array.len());
+    let nulls = array.nulls().filter(|n| n.null_count() > 0);
     // What Arrow holds as strings is UTF-8: none is refused.
     macro_rules! intern {
-        ($words:expr) => {{
-            let words = $words.enumerate().map(|(row, word)| array.is_valid(row).then_some(word));
+        ($word:expr) => {{
+            let word = $word;
+            let words = (0..array.len()).map(|row| nulls.is_none_or(|n| n.is_valid(row)).then(|| word(row)));
             Interner::new().extend(dict, words, &mut codes, |_| true)?
         }};
     }
     macro_rules! within {
         ($offset:ty) => {{
             let strings = array.as_string::<$offset>();
-            let edges = strings.value_offsets().array_windows().map(|[start, end]| (*start as usize, *end as usize));
-            let data = strings.value_data();
-            intern!(edges.map(|(start, end)| Word::within(data, start, end)))
+            let (edges, data) = (strings.value_offsets(), strings.value_data());
+            intern!(|row: usize| Word::within(data, edges[row] as usize, edges[row + 1] as usize))
         }};
     }
     match array.data_type() {
@@ -264,7 +265,12 @@ fn intern(array: &dyn Array, dict: &Dictionary) -> Result<Vec<u32>> {
         DataType::LargeUtf8 => within!(i64),
         DataType::Utf8View => {
             let strings = array.as_string_view();
-            intern!((0..strings.len()).map(|row| Word::of(strings.value(row).as_bytes())))
+            // A short string stands in its view, behind four bytes of length.
+            let (views, bytes) = (strings.views(), bytemuck::cast_slice::<u128, u8>(strings.views()));
+            intern!(|row: usize| match views[row] as u32 {
+                len @ 0..=12 => Word::within(bytes, row * 16 + 4, row * 16 + 4 + len as usize),
+                _ => Word::of(strings.value(row).as_bytes()),
+            })
         }
         other => return Err(Error::internal(format!("an array of type {other} was taken for strings"))),
     }
@@ -317,7 +323,13 @@ fn entry_numbers(keys: &dyn Array, entries: usize) -> Result<Vec<u32>> {
                     Ok(entry) if (entry as usize) < entries => Some(entry),
                     _ => keys.is_null(row).then_some(0),
                 };
-            keys.as_primitive::<$key>().values().iter().enumerate().map(number).collect::<Option<Vec<u32>>>()
+            let values = keys.as_primitive::<$key>().values();
+            // Most often all keys are good, whether null or not: to see that takes no branch.
+            let good = |&key| u32::try_from(key).is_ok_and(|entry| (entry as usize) < entries);
+            match values.iter().fold(true, |all, key| all & good(key)) {
+                true => Some(values.iter().map(|&key| key as u32).collect()),
+                false => values.iter().enumerate().map(number).collect::<Option<Vec<u32>>>(),
+            }
         }};
     }
     let numbers = match keys.data_type() {

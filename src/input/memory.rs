@@ -83,6 +83,10 @@ impl Source for MemorySource {
         "memory"
     }
 
+    fn chunk_bytes(&self) -> usize {
+        1 << 20
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new("memory", &self.schema, request)?;
         let row_bytes: u64 = projection.decode().iter().map(|&c| width(&self.schema.fields[c].ty)).sum();

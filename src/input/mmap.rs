@@ -8,12 +8,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use arrow_buffer::{Buffer, MutableBuffer};
+use memmap2::Mmap;
 
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ use crate::{Error, Result};
 pub(crate) struct Map {
     path: PathBuf,
     bytes: Buffer,
+    /// The map, if the file is mapped.
+    mapped: Option<Arc<Mmap>>,
 }
 
 impl Map {
@@ -33,7 +36,7 @@ impl Map {
         let cannot_read = |e| Error::io("cannot read", path, e);
         if path == Path::new("-") {
             let bytes = read_all(std::io::stdin().lock()).map_err(cannot_read)?;
-            return Ok(Arc::new(Map { path: path.into(), bytes }));
+            return Ok(Arc::new(Map { path: path.into(), bytes, mapped: None }));
         }
         let file = File::open(path).map_err(|e| Error::io("cannot open", path, e))?;
         let about = file.metadata().map_err(cannot_read)?;
@@ -43,16 +46,36 @@ impl Map {
         // An empty map is an error on most systems, and a size of 0 may mean "unknown". A file system that cannot map
         // can still read.
         let mapped = if about.is_file() && about.len() > 0 { map(&file).ok() } else { None };
-        let bytes = match mapped {
-            Some(bytes) => bytes,
-            None => read_all(file).map_err(cannot_read)?,
+        let (bytes, mapped) = match mapped {
+            Some((bytes, map)) => (bytes, Some(map)),
+            None => (read_all(file).map_err(cannot_read)?, None),
         };
-        Ok(Arc::new(Map { path: path.into(), bytes }))
+        Ok(Arc::new(Map { path: path.into(), bytes, mapped }))
     }
 
     /// The path it was opened by (`-` for standard input).
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Says that `range` has been read and may not be read again soon: its pages no longer count as this process's memory.
+    /// Reading it again is right, only slower.
+    #[allow(unsafe_code, reason = "only the owner of a map may say what may be dropped from it")]
+    pub(crate) fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Some(map) = &self.mapped
+            && range.start < range.end
+            && range.end <= map.len()
+        {
+            // SAFETY: the map is of a file, shared and read-only, so there is nothing in memory that is not in the file: a
+            // page that is touched again is the file's page again, for every thread that holds a reference into it.
+            let advice =
+                unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()) };
+            // It is advice: what is not taken costs memory only.
+            _ = advice;
+        }
+        #[cfg(not(unix))]
+        let _ = range;
     }
 
     /// The bytes as an Arrow buffer, without a copy; it (and every slice of it) keeps the map alive.
@@ -73,13 +96,14 @@ impl Deref for Map {
 
 /// Maps the whole of a file.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature; the module's header states the risk")]
-fn map(file: &File) -> std::io::Result<Buffer> {
+fn map(file: &File) -> std::io::Result<(Buffer, Arc<Mmap>)> {
     // SAFETY: the map is private to this process and read-only; see the module's header for what remains.
-    let map = unsafe { memmap2::Mmap::map(file)? };
+    let map = Arc::new(unsafe { Mmap::map(file)? });
     let (start, len) = (NonNull::from(&map[..]).cast::<u8>(), map.len());
     // SAFETY: `start` and `len` describe the map, which the buffer owns from here on and whose address does not
     // change when the `Mmap` moves. The map is readable for as long as its owner lives and is never written.
-    Ok(unsafe { Buffer::from_custom_allocation(start, len, Arc::new(map)) })
+    let buffer = unsafe { Buffer::from_custom_allocation(start, len, Arc::<Mmap>::clone(&map)) };
+    Ok((buffer, map))
 }
 
 /// Reads to the end, into memory aligned for Arrow.
@@ -113,6 +137,22 @@ mod tests {
         assert_eq!(slice.as_ptr(), map[7..].as_ptr());
         drop(map);
         assert_eq!(slice.as_slice(), b"map");
+    }
+
+    #[test]
+    fn what_is_released_can_be_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let bytes: Vec<u8> = (0..100_000u32).map(|i| (i / 7) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let map = Map::open(&path).unwrap();
+        assert_eq!(map[..], bytes);
+        let buffer = map.buffer();
+        for range in [0..100_000, 5000..5001, 4096..8192, 99_999..100_000, 7..7, 0..200_000] {
+            map.release(range);
+            assert_eq!(map[..], bytes);
+            assert_eq!(buffer.as_slice(), bytes);
+        }
     }
 
     #[test]

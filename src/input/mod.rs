@@ -49,6 +49,12 @@ pub trait Source: Send + Sync {
         "custom"
     }
 
+    /// Input bytes of a chunk that suit the CPU best: few enough that a chunk's columns are used while they are in a
+    /// second-level cache, if the input can be read in such small pieces.
+    fn chunk_bytes(&self) -> usize {
+        16 << 20
+    }
+
     /// Starts a scan.
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>>;
 

@@ -16,7 +16,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelectionPolicy,
 };
-use parquet::basic::{ConvertedType, Type as Physical};
+use parquet::basic::{ConvertedType, Encoding, Type as Physical};
 use parquet::schema::types::Type as ParquetType;
 
 use super::mmap::Map;
@@ -99,7 +99,8 @@ fn read_footer(bytes: &Bytes) -> parquet::errors::Result<Footer> {
     let is_int96 = |t: &Arc<ParquetType>| t.is_primitive() && t.get_physical_type() == Physical::INT96;
     let int96: Vec<bool> = roots.iter().map(is_int96).collect();
     let with = |unit: TimeUnit| {
-        let fields = plain.schema().fields().iter().zip(roots).map(|(field, root)| match hint(field, root, unit) {
+        let fields = plain.schema().fields().iter().zip(roots).enumerate();
+        let fields = fields.map(|(column, (field, root))| match hint(field, root, unit, || coded(&plain, column)) {
             Some(ty) => Arc::new(field.as_ref().clone().with_data_type(ty)),
             None => Arc::clone(field),
         });
@@ -112,16 +113,31 @@ fn read_footer(bytes: &Bytes) -> parquet::errors::Result<Footer> {
     Ok((metadata, micros, int96))
 }
 
+/// Whether no page of root column `root` holds strings themselves instead of keys of a dictionary, as far as the file says.
+fn coded(metadata: &ArrowReaderMetadata, root: usize) -> bool {
+    let schema = metadata.parquet_schema();
+    metadata.metadata().row_groups().iter().all(|group| {
+        let leaves = group.columns().iter().enumerate().filter(|(leaf, _)| schema.get_column_root_idx(*leaf) == root);
+        let mut pages = leaves.filter_map(|(_, column)| column.page_encoding_stats_mask());
+        let dictionary = |&e: &Encoding| matches!(e, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
+        pages.all(|mask| mask.encodings().all(|e| dictionary(&e)))
+    })
+}
+
 /// The Arrow type to ask for instead of the one the file suggests.
-fn hint(field: &ArrowField, root: &ParquetType, int96: TimeUnit) -> Option<DataType> {
+fn hint(field: &ArrowField, root: &ParquetType, int96: TimeUnit, coded: impl Fn() -> bool) -> Option<DataType> {
     if !root.is_primitive() {
         return None;
     }
     let text = Type::from_arrow(field.data_type()) == Some(Type::Str);
     match root.get_physical_type() {
         // Only these are checked to be UTF-8 while decoding; the others are checked by `checked_text`.
+        // Strings that are not all keys of a dictionary would have to be made a dictionary of: views of them are cheaper.
         Physical::BYTE_ARRAY if text && root.get_basic_info().converted_type() == ConvertedType::UTF8 => {
-            Some(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))
+            match coded() {
+                true => Some(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))),
+                false => Some(DataType::Utf8View),
+            }
         }
         Physical::BYTE_ARRAY if text => Some(DataType::LargeUtf8),
         Physical::INT96 => Some(DataType::Timestamp(int96, None)),

@@ -1,7 +1,7 @@
 //! One state per key for small key spaces, without a sort.
 
 use super::shader::{Kernel, Shape, assemble, params};
-use super::value::{Op, Reduction};
+use super::value::{Op, Reduction, ValuePlanes};
 
 /// Words of workgroup memory for cells: all of the 16 KiB every device has.
 pub const CELLS: u32 = 4096;
@@ -36,13 +36,13 @@ params! {
     }
 }
 
-/// The kernel.
-pub fn kernel(shape: &Shape, reduction: &Reduction) -> Kernel {
+/// The kernel for values that stand as in `values`: that there are nulls is part of its text.
+pub fn kernel(shape: &Shape, reduction: &Reduction, values: &ValuePlanes) -> Kernel {
     let phases = match reduction.op {
         Op::Min | Op::Max => reduction.words(),
         Op::Count | Op::Flags | Op::Sum => 1,
     };
-    let mut constants = reduction.constants();
+    let mut constants = reduction.constants_for(values);
     constants.extend([("CELLS", CELLS), ("PHASES", phases)]);
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),

@@ -1,7 +1,7 @@
 //! Which bits the values of a column use, to choose the windows of its exact sums.
 
 use super::shader::{Kernel, Shape, assemble, params};
-use super::value::{Kind, Op, Reduction, WINDOW_BITS, flags, real};
+use super::value::{Kind, Op, Reduction, ValuePlanes, WINDOW_BITS, flags, real};
 
 /// Added to exponents on the device, where words have no sign.
 const BIAS: u32 = 2048;
@@ -59,9 +59,9 @@ impl ExponentRange {
     }
 }
 
-/// The kernel for values of one kind.
-pub fn kernel(shape: &Shape, kind: Kind) -> Kernel {
-    let mut constants = Reduction::of(Op::Sum, kind).constants();
+/// The kernel for values of one kind that stand as in `values`.
+pub fn kernel(shape: &Shape, kind: Kind, values: &ValuePlanes) -> Kernel {
+    let mut constants = Reduction::of(Op::Sum, kind).constants_for(values);
     constants.push(("BIAS", BIAS));
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),

@@ -23,6 +23,7 @@ pub mod lane_order;
 pub mod pack_keys;
 pub mod radix_histogram;
 pub mod radix_scatter;
+pub mod reduce;
 pub mod scan;
 pub mod segment_heads;
 pub mod segmented_reduce;

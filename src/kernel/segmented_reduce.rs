@@ -1,7 +1,7 @@
 //! One state per segment of sorted rows.
 
 use super::shader::{Kernel, Shape, assemble, params};
-use super::value::Reduction;
+use super::value::{Reduction, ValuePlanes};
 
 params! {
     /// Parameters of `segmented_reduce` over rows.
@@ -41,15 +41,15 @@ params! {
     }
 }
 
-/// The kernel over rows.
-pub fn rows(shape: &Shape, reduction: &Reduction) -> Kernel {
+/// The kernel over rows, for values that stand as in `values`: that there are nulls is part of its text.
+pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
         include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
         include_str!("../../shaders/shared/value.wgsl"),
         include_str!("../../shaders/segmented_reduce.wgsl"),
     ];
-    Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants(), &parts))
+    Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants_for(values), &parts))
 }
 
 /// The kernel over records.

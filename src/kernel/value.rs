@@ -137,6 +137,14 @@ impl Reduction {
         }
     }
 
+    /// The constants that make the shared shaders this reduction, of values that stand in `values`.
+    pub(crate) fn constants_for(&self, values: &ValuePlanes) -> Vec<(&'static str, u32)> {
+        let mut constants = self.constants();
+        let nullable = |plane: u32| u32::from(plane != NO_PLANE);
+        constants.extend([("X_NULLABLE", nullable(values.x_valid)), ("Y_NULLABLE", nullable(values.y_valid))]);
+        constants
+    }
+
     /// The constants that make the shared shaders this reduction. The names of operations and kinds get their numbers
     /// here alone.
     pub(crate) fn constants(&self) -> Vec<(&'static str, u32)> {

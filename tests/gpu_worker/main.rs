@@ -9,3 +9,4 @@ mod faults;
 mod oracle;
 mod rates;
 mod rig;
+mod steady;

@@ -84,7 +84,7 @@ impl<W: Word> List<W> {
     /// Merges `other`, whose group `i` is group `map[i]` here.
     pub(super) fn absorb(&mut self, groups: usize, other: List<W>, map: &[u32]) {
         // Neither was full of repetitions when it was last looked at.
-        self.due = self.due.max(GROWTH * other.fresh.len());
+        self.due = self.due.max(GROWTH * other.fresh.about());
         self.fresh.absorb(other.fresh, map);
         if !other.counted.is_empty() {
             let mut theirs = other.counted;
@@ -104,26 +104,26 @@ impl<W: Word> List<W> {
             self.fresh.each_run(group as usize, |words| words.iter().for_each(|&word| taken.fresh.push(to, word)));
             taken.counted.extend(self.counted_of(group).iter().map(|e| Entry { group: to, ..*e }));
         }
-        taken.due = TIDY_AT.max(GROWTH * taken.fresh.len());
+        taken.due = TIDY_AT.max(GROWTH * taken.fresh.about());
         taken
     }
 
     pub(super) fn tidy_if_due(&mut self, groups: usize) {
-        if self.fresh.len() < self.due {
+        if self.fresh.about() < self.due {
             return;
         }
         if matches!(self.keep, Keep::Largest(_) | Keep::Smallest(_)) || self.repeats(groups) {
             self.tidy(groups);
             self.due = TIDY_AT.max(self.counted.len());
         } else {
-            self.due = GROWTH * self.fresh.len();
+            self.due = GROWTH * self.fresh.about();
         }
     }
 
     /// Whether most fresh words are repetitions, by a sample: of many groups some, of their words those with some hashes,
     /// so that of equal words all are looked at or none.
     fn repeats(&self, groups: usize) -> bool {
-        let step = (self.fresh.len() / SAMPLE).min(groups / 16).max(1);
+        let step = (self.fresh.about() / SAMPLE).min(groups / 16).max(1);
         let mut sample = Vec::new();
         for group in (0..groups).step_by(step) {
             self.fresh.each_run(group, |words| {
@@ -139,7 +139,7 @@ impl<W: Word> List<W> {
 
     /// Counts all fresh words.
     pub(super) fn tidy(&mut self, groups: usize) {
-        if self.fresh.len() == 0 {
+        if self.fresh.is_empty() {
             return;
         }
         let mut fresh = Vec::new();

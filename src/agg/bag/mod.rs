@@ -382,8 +382,28 @@ impl<W: Word> Group<'_, W> {
             push(word, 1);
         }
         counted.for_each(|e| push(e.word, e.times.into()));
+        // What might have been forgotten and was not yet.
+        match self.bag.keep {
+            Keep::Smallest(k) => forget(&mut all, k.into()),
+            Keep::Largest(k) => {
+                all.reverse();
+                forget(&mut all, k.into());
+                all.reverse();
+            }
+            Keep::All | Keep::Distinct => {}
+        }
         all
     }
+}
+
+/// Drops all but the first `k`, each run counted by its times.
+fn forget<W>(runs: &mut Vec<(W, u64)>, k: u64) {
+    let mut left = k;
+    runs.retain_mut(|(_, times)| {
+        *times = left.min(*times);
+        left -= *times;
+        *times > 0
+    });
 }
 
 impl<W: Word> GroupValues for Group<'_, W> {
@@ -392,6 +412,9 @@ impl<W: Word> GroupValues for Group<'_, W> {
     }
 
     fn distinct(&mut self) -> u64 {
+        if let Keep::Largest(_) | Keep::Smallest(_) = self.bag.keep {
+            return self.sorted().len() as u64;
+        }
         self.fresh.extend(self.counted.iter().map(|e| e.word));
         self.fresh.sort_unstable();
         self.fresh.dedup();
@@ -545,6 +568,8 @@ mod tests {
                 Keep::Largest(_) => assert_eq!((total, found[1][0].0.clone()), (120, Value::Int(9))),
                 Keep::Smallest(_) => assert_eq!((total, found[1][0].0.clone()), (120, Value::Int(0))),
             }
+            let distinct = if let Keep::All | Keep::Distinct = keep { 10 } else { 1 };
+            assert!(found.iter().all(|runs| runs.len() == distinct));
             assert_eq!(bag.map_groups(|v| v.distinct()), found.iter().map(|f| f.len() as u64).collect::<Vec<_>>());
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::adapter::{Adapter, check_floor};
 use super::device::{Faults, Gpu, Options};
-use super::engine::{Engine, Outcome};
+use super::engine::{Engine, Outcome, Totals};
 use super::explain::Explanation;
 use super::layout::{Layout, Nulls};
 use super::record::Recording;
@@ -57,6 +57,12 @@ impl GpuBackend {
     /// The adapter.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// What the device has done so far; `None` while none is open.
+    pub fn totals(&self) -> Option<Totals> {
+        let slot = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().map(|engine| lock(engine).totals())
     }
 
     /// The device, opened if it is not, or not any more.

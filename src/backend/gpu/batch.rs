@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::engine::{Engine, Outcome, Pending};
 use super::groups::{Arranged, Heads, Laid, Reduced, arrange, heads};
@@ -93,6 +93,8 @@ pub(super) struct Started {
     survey: Option<SurveyDownloads>,
     ranks: HashMap<NodeId, (Arc<Dictionary>, Arc<Vec<u32>>)>,
     note: BatchNote,
+    /// How long its bytes took into staging memory, and its work to be encoded.
+    pub uploading: Duration,
 }
 
 /// A batch whose last submissions are on their way.
@@ -107,6 +109,11 @@ impl Flying {
     /// Rows of the batch.
     pub fn rows(&self) -> usize {
         self.laid.rows.len()
+    }
+
+    /// Whether the device is still at it.
+    pub fn is_in_flight(&self, engine: &Engine) -> bool {
+        self.pending.iter().any(|pending| !engine.is_done(pending))
     }
 }
 
@@ -170,13 +177,14 @@ pub(super) fn start(
         survey = Some(survey_of(&mut rec, &shape, &layout, planes.into(), None, stride, n));
     }
     let pending = deck.submit(rec, &mut note)?;
-    deck.clock.upload += begun.elapsed();
-    Ok(Started { batch, pending, counts, survey, ranks, note })
+    let uploading = begun.elapsed();
+    deck.clock.upload += uploading;
+    Ok(Started { batch, pending, counts, survey, ranks, note, uploading })
 }
 
 /// Brings a started batch to its last submission.
 pub(super) fn advance(deck: &mut Deck, started: Started, strategy: Strategy) -> Result<Flying> {
-    let Started { batch, pending, counts, survey, ranks, mut note } = started;
+    let Started { batch, pending, counts, survey, ranks, mut note, .. } = started;
     let (stride, shape, layout) = (batch.stride(), deck.shape(), &batch.layout);
     let mut outcome = deck.wait(pending)?;
     let word = |outcome: &mut Outcome, download| outcome.take_words(download).first().copied().unwrap_or(0);

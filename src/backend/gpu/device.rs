@@ -1,5 +1,6 @@
 //! One opened adapter: its limits, its errors as values, and faults on demand for tests.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{Adapter, AdapterInfo, Kind, check_floor};
@@ -37,6 +38,8 @@ pub struct Options {
     pub without_subgroups: bool,
     /// Measure each dispatch on the device, where it can.
     pub timestamps: bool,
+    /// The folder that keeps the driver's compiled kernels from one process to the next; `None`: nothing is kept.
+    pub pipeline_cache: Option<PathBuf>,
     /// Failures to inject, for tests.
     pub faults: Faults,
 }
@@ -51,6 +54,7 @@ pub struct Gpu {
     pub(super) shape: Shape,
     pub(super) timestamps: bool,
     pub(super) faults: Faults,
+    pub(super) pipeline_cache: Option<PathBuf>,
     /// Bytes one binding may have here.
     pub max_binding: u64,
     /// Bytes one buffer may have here.
@@ -77,6 +81,9 @@ impl Gpu {
         let mut features = adapter.inner.features() & wanted;
         if options.timestamps {
             features |= adapter.inner.features() & wgpu::Features::TIMESTAMP_QUERY;
+        }
+        if options.pipeline_cache.is_some() {
+            features |= adapter.inner.features() & wgpu::Features::PIPELINE_CACHE;
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("tidemill"),
@@ -113,6 +120,7 @@ impl Gpu {
             info,
             shape,
             faults: options.faults,
+            pipeline_cache: options.pipeline_cache,
             trouble,
         })
     }
@@ -197,9 +205,11 @@ fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
+/// The shape kernels get on an adapter unless the options name one.
+///
 /// A GPU hides latency with many invocations. A software driver pays for every barrier and runs one subgroup as one
 /// vector, so there a workgroup is one subgroup and each invocation does more.
-fn default_shape(info: &AdapterInfo) -> Shape {
+pub fn default_shape(info: &AdapterInfo) -> Shape {
     match (info.kind, info.subgroups) {
         (Kind::Software, Some((smallest, largest))) => {
             Shape { workgroup: largest.clamp(8, 256), items: 256, subgroups: Some(smallest) }

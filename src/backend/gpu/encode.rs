@@ -1,5 +1,7 @@
 //! One recording on its way to the device: physical buffers, staged bytes, encoded commands.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use super::device::Gpu;
@@ -290,8 +292,15 @@ impl<'a> Submission<'a> {
         }
         self.staging.iter().for_each(|staging| staging.buffer.unmap());
         let index = self.gpu.queue.submit([self.encoder.finish()]);
-        for staging in self.staging {
-            self.pool.give_staging(staging.buffer);
+        let (sender, staging) = channel();
+        for Staging { buffer, .. } in self.staging {
+            let (sender, mapped) = (sender.clone(), buffer.clone());
+            buffer.map_async(wgpu::MapMode::Write, .., move |result| {
+                if result.is_ok() {
+                    // A receiver that is gone has given up waiting; the buffer goes with it.
+                    let _ = sender.send(mapped);
+                }
+            });
         }
         if let Some(uniform) = self.uniform {
             self.pool.give(Use::Uniform, uniform);
@@ -305,6 +314,9 @@ impl<'a> Submission<'a> {
             });
             Readback { buffer, mapped, ranges, timed }
         });
-        Ok(Pending { index, readback, kept })
+        let done = Arc::new(AtomicBool::new(false));
+        let signal = Arc::clone(&done);
+        self.gpu.queue.on_submitted_work_done(move || signal.store(true, Ordering::Release));
+        Ok(Pending { index, readback, kept, staging, done })
     }
 }

@@ -4,6 +4,8 @@
 //! several recordings may be in flight, so that the upload of one overlaps the work of another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use super::device::{Fault, Gpu};
 use super::encode::Submission;
 use super::pipeline::Pipelines;
 use super::pool::{Kept, Memory, Pool, Use};
-use super::record::{Download, Recording, Traffic};
+use super::record::{Counters, Download, Recording, Traffic};
 use crate::kernel::{self, Shape};
 use crate::{Error, Result};
 
@@ -25,6 +27,18 @@ pub struct Engine {
     pipelines: Pipelines,
     pool: Pool,
     submissions: u64,
+    counters: Counters,
+}
+
+/// What an engine has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Buffers allocated.
+    pub memory: Memory,
+    /// Kernels compiled.
+    pub compiled: u64,
+    /// What all its recordings have planned together.
+    pub counters: Counters,
 }
 
 /// Time one dispatch took on the device.
@@ -43,6 +57,11 @@ pub struct Pending {
     pub(super) index: wgpu::SubmissionIndex,
     pub(super) readback: Option<Readback>,
     pub(super) kept: Vec<Kept>,
+    /// Staging buffers, mapped again once the device has read them. They are free when the submission has been waited
+    /// for and not before, so that how many there are does not depend on who was quicker.
+    pub(super) staging: Receiver<wgpu::Buffer>,
+    /// Set by wgpu, when it is polled, once the device has done everything.
+    pub(super) done: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -84,7 +103,8 @@ impl Engine {
     /// # Errors
     /// What the first, tiny submission met.
     pub fn new(gpu: Gpu) -> Result<Self> {
-        let mut engine = Self { gpu, pipelines: Pipelines::default(), pool: Pool::new(), submissions: 0 };
+        let pipelines = Pipelines::new(&gpu);
+        let mut engine = Self { gpu, pipelines, pool: Pool::new(), submissions: 0, counters: Counters::default() };
         let shape = engine.gpu.shape;
         if shape.subgroups.is_some() {
             let mut rec = Recording::new();
@@ -112,6 +132,7 @@ impl Engine {
         let outcome = self.run(rec);
         self.gpu.faults = faults;
         self.submissions = 0;
+        self.counters = Counters::default();
         outcome
     }
 
@@ -128,6 +149,23 @@ impl Engine {
     /// What has been allocated so far.
     pub fn memory(&self) -> Memory {
         self.pool.memory()
+    }
+
+    /// What has been done so far.
+    pub fn totals(&self) -> Totals {
+        Totals { memory: self.memory(), compiled: self.pipelines.compiled(), counters: self.counters }
+    }
+
+    /// Keeps the compiled kernels for the next process, if the options name a folder for them.
+    pub fn save_pipelines(&mut self) {
+        self.pipelines.save();
+    }
+
+    /// Whether a submission is done, without waiting for it.
+    pub fn is_done(&self, pending: &Pending) -> bool {
+        // A lost device is found out by whoever waits.
+        let polled = catch_unwind(AssertUnwindSafe(|| self.gpu.device.poll(wgpu::PollType::Poll)));
+        polled.is_err() || pending.done.load(Ordering::Acquire)
     }
 
     /// Submits `rec` and waits for it.
@@ -148,6 +186,7 @@ impl Engine {
         self.gpu.check_alive()?;
         let fault = self.gpu.faults.at(self.submissions);
         self.submissions += 1;
+        self.counters.add(&rec.counters());
         match fault {
             Some(Fault::Lost) => {
                 self.gpu.lose();
@@ -183,6 +222,7 @@ impl Engine {
     pub fn wait(&mut self, pending: Pending) -> Result<Outcome> {
         self.poll(pending.index)?;
         self.gpu.check_alive()?;
+        pending.staging.try_iter().for_each(|buffer| self.pool.give(Use::Staging, buffer));
         let mut outcome = Outcome { kept: pending.kept, ..Outcome::default() };
         let Some(readback) = pending.readback else { return Ok(outcome) };
         if readback.mapped.try_recv() != Ok(true) {

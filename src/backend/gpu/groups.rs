@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::passes::Pass;
 use super::pool::Kept;
 use super::record::{Download, Recording, View};
-use super::stages::{gather, pack_keys, segments, sort};
+use super::stages::{Along, gather, pack_keys, segments, sort, sort_words};
 use super::strategy::Chosen;
 use super::survey::Survey;
 use super::unpack::key_column;
@@ -58,7 +58,19 @@ pub(super) fn arrange(
     slots: &mut usize,
 ) -> Arranging {
     let packed = pack_keys(rec, shape, packing, planes, rows, n);
-    let sorted = sort(rec, shape, packed.keys.into(), packed.stride, &packing.varying(), n);
+    let varying = packing.varying();
+    // Keys of one word can take along what is wanted of each row: its number, or nothing.
+    let carried = packing.words() == 1 && n > 1;
+    let sorted = if let (true, &[bits]) = (carried, &varying[..]) {
+        let along = match rows {
+            _ if !reduced => Along::Nothing,
+            Some(rows) => Along::Value(rows),
+            None => Along::Position,
+        };
+        sort_words(rec, shape, packed.keys.words(0, n.into()), along, bits, n)
+    } else {
+        sort(rec, shape, packed.keys.into(), packed.stride, &varying, n)
+    };
     let (keys, stride, words, order) = match sorted.keys {
         Some(keys) if packing.words() == 1 => (keys, n, 1, None),
         _ => (packed.keys, packed.stride, packing.words().max(1), sorted.order),
@@ -76,6 +88,7 @@ pub(super) fn arrange(
             (None, Some(positions)) if order == Some(positions) => order_slot,
             (None, Some(positions)) => Some(slot(rec, positions)),
             (_, None) => None,
+            (Some(_), Some(of_rows)) if carried => Some(slot(rec, of_rows)),
             (Some(rows), Some(positions)) => {
                 let gathered = gather(rec, shape, rows, 0, positions.into(), n);
                 Some(slot(rec, gathered))

@@ -1,7 +1,7 @@
 //! The GPU: adapters, a device, and work recorded as data that one engine turns into submissions.
 //!
 //! All use of `wgpu` is in this folder. Read in this order: `adapter` (what is there), `device` (one opened adapter and
-//! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected), `pool` (buffers
+//! its errors), `record` (work as data), `pipeline` (kernels compiled once, their bindings reflected; `pipeline_cache` keeps them), `pool` (buffers
 //! that outlive recordings), `encode` and `engine` (the only place that submits), `stages` (kernels put together into
 //! scans, sorts and reductions). Then what runs a job's stage: `strategy` (options), `layout` (the stage as planes and
 //! reductions), `batch` (one batch's way over the device, with `upload`, `survey`, `groups`, `passes` and `unpack`), `import` (its
@@ -22,6 +22,7 @@ mod layout;
 mod notes;
 mod passes;
 mod pipeline;
+mod pipeline_cache;
 mod pool;
 mod record;
 pub mod stages;
@@ -33,8 +34,8 @@ mod worker;
 
 pub use adapter::{Adapter, AdapterInfo, Kind, adapters, adapters_from_env, no_adapter};
 pub use backend::{GpuBackend, Measured};
-pub use device::{Fault, Faults, Gpu, Options};
-pub use engine::{Engine, Outcome, Pending, Timing};
+pub use device::{Fault, Faults, Gpu, Options, default_shape};
+pub use engine::{Engine, Outcome, Pending, Timing, Totals};
 pub use explain::Explanation;
 pub use pool::{Kept, Memory};
 pub use record::{Buf, Counters, Dispatch, Download, Op, Recording, Traffic, View};

@@ -21,11 +21,25 @@ pub(super) struct Clock {
     pub kernel: Duration,
     /// Groups unpacked.
     pub readback: Duration,
+    /// Uploads of a batch while another was on the device; those during which it was there all the time, and how long
+    /// they took.
+    pub uploads: u64,
+    pub overlapped: u64,
+    pub overlap: Duration,
     /// Nanoseconds on the device by kernel, where it measures them.
     pub by_stem: BTreeMap<&'static str, u64>,
 }
 
 impl Clock {
+    /// An upload of that length has ended; was the batch before it still on the device?
+    pub fn count_overlap(&mut self, length: Duration, in_flight: bool) {
+        self.uploads += 1;
+        if in_flight {
+            self.overlapped += 1;
+            self.overlap += length;
+        }
+    }
+
     pub fn stems(&mut self, timings: &[Timing]) {
         for timing in timings {
             *self.by_stem.entry(timing.stem).or_default() += timing.nanos;
@@ -52,14 +66,7 @@ pub(super) struct BatchNote {
 impl BatchNote {
     pub fn add(&mut self, counters: &Counters) {
         self.submissions += 1;
-        let sum = &mut self.counters;
-        sum.dispatches += counters.dispatches;
-        sum.traffic.read += counters.traffic.read;
-        sum.traffic.written += counters.traffic.written;
-        sum.uploads += counters.uploads;
-        sum.uploaded += counters.uploaded;
-        sum.readbacks += counters.readbacks;
-        sum.read_back += counters.read_back;
+        self.counters.add(counters);
     }
 
     pub fn chosen(&mut self, chosen: Chosen, bits: u32, ranges: impl Iterator<Item = (ExponentRange, Kind)>) {
@@ -102,6 +109,15 @@ impl Notes {
     pub fn lines(&self, clock: &Clock) -> Vec<String> {
         let mut lines: Vec<String> = self.runs.iter().map(|(count, note)| line(*count, note)).collect();
         lines.extend(self.events.iter().cloned());
+        if clock.uploads > 0 {
+            lines.push(format!(
+                "{} of {} later uploads ({:.1} of {:.1} ms in all) while the device computed the batch before",
+                clock.overlapped,
+                clock.uploads,
+                clock.overlap.as_secs_f64() * 1e3,
+                clock.upload.as_secs_f64() * 1e3,
+            ));
+        }
         if !clock.by_stem.is_empty() {
             let ms = |nanos: u64| nanos as f64 / 1e6;
             let stems: Vec<String> =

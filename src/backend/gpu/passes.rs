@@ -4,7 +4,7 @@ use super::batch::Shelf;
 use super::groups::Arranged;
 use super::layout::{Layout, Operand, Planned};
 use super::record::{Download, Recording};
-use super::stages::{direct, pack_keys, reduce};
+use super::stages::{direct, pack_keys, reduce, reduce_all};
 use crate::Result;
 use crate::kernel::Shape;
 use crate::kernel::exponent_range::ExponentRange;
@@ -130,19 +130,19 @@ impl Grouping<'_> {
                 }
             }
             Grouping::Sorted(_) | Grouping::One if passes.is_empty() => {}
-            Grouping::Sorted(_) | Grouping::One => {
-                let (ids, order) = match self {
-                    Grouping::Sorted(order) => (order.import_ids(rec)?, order.import_rows(rec).or(rows)),
-                    _ => {
-                        let ids = rec.words("one segment", n.into());
-                        rec.clear(ids);
-                        (ids.all(), rows)
-                    }
-                };
+            Grouping::Sorted(order) => {
+                let (ids, order) = (order.import_ids(rec)?, order.import_rows(rec).or(rows));
                 for pass in passes {
                     let (of, values) = (&pass.reduction, pass.values(stride));
                     let states = reduce(rec, shape, of, planes, values, pass.base, order, ids, n, groups);
                     downloads.push(rec.download(states.words(0, words(pass))));
+                }
+            }
+            Grouping::One => {
+                for pass in passes {
+                    let (of, values) = (&pass.reduction, pass.values(stride));
+                    let state = reduce_all(rec, shape, of, planes, values, pass.base, rows, n);
+                    downloads.push(rec.download(state));
                 }
             }
         }

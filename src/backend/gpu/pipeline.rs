@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use wgpu::naga;
 
 use super::device::Gpu;
+use super::pipeline_cache::PipelineCache;
 use super::record::Dispatch;
 use crate::kernel::Kernel;
 use crate::{Error, Result};
@@ -51,17 +52,39 @@ pub(super) struct Pipeline {
 }
 
 /// Compiled kernels by their text and entry point (constants are part of the text).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pipelines {
     by_kernel: HashMap<Kernel, Pipeline>,
+    cache: Option<PipelineCache>,
+    /// Whether something was compiled since the cache was saved.
+    fresh: bool,
 }
 
 impl Pipelines {
+    pub(super) fn new(gpu: &Gpu) -> Self {
+        let cache = gpu.pipeline_cache.as_deref().and_then(|folder| PipelineCache::open(gpu, folder));
+        Pipelines { by_kernel: HashMap::new(), cache, fresh: false }
+    }
+
+    /// How many were compiled.
+    pub(super) fn compiled(&self) -> u64 {
+        self.by_kernel.len() as u64
+    }
+
+    /// Keeps them for the next process, where there is a cache.
+    pub(super) fn save(&mut self) {
+        if let Some(cache) = self.cache.as_mut().filter(|_| self.fresh) {
+            cache.save();
+            self.fresh = false;
+        }
+    }
+
     /// Compiles what `dispatch` runs, unless that is done already, and checks its parameters.
     pub(super) fn prepare(&mut self, gpu: &Gpu, dispatch: &Dispatch) -> Result<()> {
         if !self.by_kernel.contains_key(&dispatch.kernel) {
-            let pipeline = build(gpu, &dispatch.kernel)?;
+            let pipeline = build(gpu, &dispatch.kernel, self.cache.as_ref().map(|cache| &cache.inner))?;
             self.by_kernel.insert(dispatch.kernel.clone(), pipeline);
+            self.fresh = true;
         }
         check_params(&self.get(&dispatch.kernel)?.reflection, dispatch)
     }
@@ -86,7 +109,7 @@ fn check_params(reflection: &Reflection, dispatch: &Dispatch) -> Result<()> {
     )))
 }
 
-fn build(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
+fn build(gpu: &Gpu, kernel: &Kernel, cache: Option<&wgpu::PipelineCache>) -> Result<Pipeline> {
     let reflection = reflect(kernel)?;
     let entries: Vec<_> = reflection
         .bindings
@@ -128,7 +151,7 @@ fn build(gpu: &Gpu, kernel: &Kernel) -> Result<Pipeline> {
             // Kernels clear by hand what they need; naga's clearing makes SwiftShader compile for seconds.
             zero_initialize_workgroup_memory: false,
         },
-        cache: None,
+        cache,
     });
     Ok(Pipeline { inner, layout, reflection })
 }
@@ -189,7 +212,7 @@ pub(super) fn reflect(kernel: &Kernel) -> Result<Reflection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::value::{Kind, Op, Reduction};
+    use crate::kernel::value::{Kind, Op, Reduction, ValuePlanes};
     use crate::kernel::{self, Shape};
 
     /// Every kernel in a shape.
@@ -199,12 +222,21 @@ mod tests {
         all.extend(["count", "write"].map(|entry| compact::kernel(shape, entry)));
         all.extend(["count", "write"].map(|entry| segment_heads::kernel(shape, entry)));
         all.extend([gather::kernel(shape), key_bits::kernel(shape), pack_keys::kernel(shape)]);
-        all.extend([radix_histogram::kernel(shape), radix_scatter::kernel(shape)]);
-        all.extend([Kind::I64, Kind::I128, Kind::F64].map(|kind| exponent_range::kernel(shape, kind)));
+        all.push(radix_histogram::kernel(shape));
+        all.extend([true, false].map(|pairs| radix_scatter::kernel(shape, pairs)));
+        let values = ValuePlanes::two((0, Some(8)), (0, Some(9)), 1);
+        all.extend([Kind::I64, Kind::I128, Kind::F64].map(|kind| exponent_range::kernel(shape, kind, &values)));
         for op in [Op::Count, Op::Flags, Op::Sum, Op::Min, Op::Max] {
             let reduction = Reduction { op, x: Kind::I128, y: (op == Op::Sum).then_some(Kind::I128) };
-            all.extend([segmented_reduce::rows(shape, &reduction), segmented_reduce::records(shape, &reduction)]);
-            all.extend([direct_aggregate::kernel(shape, &reduction), direct_combine::kernel(shape, &reduction)]);
+            all.extend([
+                segmented_reduce::rows(shape, &reduction, &values),
+                segmented_reduce::records(shape, &reduction),
+            ]);
+            all.extend([reduce::rows(shape, &reduction, &values), reduce::records(shape, &reduction)]);
+            all.extend([
+                direct_aggregate::kernel(shape, &reduction, &values),
+                direct_combine::kernel(shape, &reduction),
+            ]);
         }
         all.extend(shape.subgroups.map(|_| lane_order::kernel(shape)));
         all

@@ -1,14 +1,13 @@
 //! Buffers that outlive recordings: by size class, so that after the first chunk nothing is allocated.
 
-use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::device::Gpu;
 use crate::Result;
 
 /// What a buffer is for; buffers are reused within their use alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {
     /// Kernels read and write it.
     Storage,
@@ -76,17 +75,15 @@ impl Drop for KeptBuffer {
 /// Free buffers by use and size.
 #[derive(Debug)]
 pub(super) struct Pool {
-    free: HashMap<(Use, u64), Vec<wgpu::Buffer>>,
+    free: BTreeMap<(Use, u64), Vec<wgpu::Buffer>>,
     /// Kept buffers whose last owner is gone.
     returned: Arc<Mutex<Vec<wgpu::Buffer>>>,
-    /// Staging buffers that are mapped again, sent by wgpu's callback.
-    remapped: (Sender<wgpu::Buffer>, Receiver<wgpu::Buffer>),
     memory: Memory,
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self { free: HashMap::new(), returned: Arc::default(), remapped: channel(), memory: Memory::default() }
+        Self { free: BTreeMap::new(), returned: Arc::default(), memory: Memory::default() }
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -100,7 +97,9 @@ impl Pool {
         if bytes > gpu.max_buffer {
             return Err(gpu.too_large("buffers", gpu.max_buffer, bytes));
         }
-        if let Some(buffer) = self.free.get_mut(&(kind, size)).and_then(Vec::pop) {
+        // One somewhat too large is better than a new one: chunks differ a little in their groups.
+        let fitting = self.free.range_mut((kind, size)..=(kind, size.saturating_mul(2)));
+        if let Some(buffer) = fitting.map(|(_, buffers)| buffers).find_map(Vec::pop) {
             return Ok(buffer);
         }
         self.memory.allocations += 1;
@@ -118,17 +117,6 @@ impl Pool {
         self.free.entry((kind, buffer.size())).or_default().push(buffer);
     }
 
-    /// Asks wgpu to map a staging buffer again once the device has read it; it is free from then on.
-    pub(super) fn give_staging(&mut self, buffer: wgpu::Buffer) {
-        let (sender, mapped) = (self.remapped.0.clone(), buffer.clone());
-        buffer.map_async(wgpu::MapMode::Write, .., move |result| {
-            if result.is_ok() {
-                // The receiver is gone only when the engine is.
-                let _ = sender.send(mapped);
-            }
-        });
-    }
-
     /// Hands `buffer` out as kept.
     pub(super) fn keep(&self, buffer: wgpu::Buffer, bytes: u64) -> Kept {
         Kept(Arc::new(KeptBuffer { buffer, bytes, home: Arc::clone(&self.returned) }))
@@ -137,7 +125,7 @@ impl Pool {
     /// Drops every free buffer, after the device ran out of memory.
     pub(super) fn clear(&mut self) {
         self.collect();
-        for buffer in self.free.drain().flat_map(|(_, buffers)| buffers) {
+        for buffer in std::mem::take(&mut self.free).into_values().flatten() {
             self.memory.bytes = self.memory.bytes.saturating_sub(buffer.size());
             buffer.destroy();
         }
@@ -146,9 +134,6 @@ impl Pool {
     fn collect(&mut self) {
         let returned = std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner));
         returned.into_iter().for_each(|buffer| self.give(Use::Storage, buffer));
-        while let Ok(buffer) = self.remapped.1.try_recv() {
-            self.give(Use::Staging, buffer);
-        }
     }
 }
 

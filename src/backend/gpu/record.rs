@@ -128,6 +128,19 @@ pub struct Counters {
     pub read_back: u64,
 }
 
+impl Counters {
+    /// Adds what another recording plans.
+    pub fn add(&mut self, other: &Counters) {
+        self.dispatches += other.dispatches;
+        self.traffic.read += other.traffic.read;
+        self.traffic.written += other.traffic.written;
+        self.uploads += other.uploads;
+        self.uploaded += other.uploaded;
+        self.readbacks += other.readbacks;
+        self.read_back += other.read_back;
+    }
+}
+
 /// A list of steps and the buffers they use.
 #[derive(Debug, Default)]
 pub struct Recording<'a> {

@@ -141,6 +141,9 @@ impl GpuWorker {
         let mut deck = Deck { engine: &mut engine, clock: &mut self.clock };
         let batch = Batch { layout: Arc::clone(&task.layout), rows: first..end };
         let started = start(&mut deck, &self.stage, batch, &task.chunk, &task.hosts);
+        if let (Ok(started), Some((_, flying))) = (&started, &self.flying) {
+            deck.clock.count_overlap(started.uploading, flying.is_in_flight(deck.engine));
+        }
         // Whatever became of the new one: the old one's memory is what a new attempt may need.
         if let Some((old, flying)) = self.flying.take() {
             let rows = flying.rows();
@@ -226,6 +229,7 @@ impl Worker for GpuWorker {
 
     fn finish(&mut self) -> Result<(Partial, Counts), Failure> {
         self.drive(true)?;
+        lock(&self.engine).save_pipelines();
         let fresh = Merger::new(&self.stage.key_shape(), &self.stage.states);
         Ok((std::mem::replace(&mut self.merger, fresh).finish(), std::mem::take(&mut self.counts)))
     }

@@ -20,8 +20,6 @@ pub(super) struct Cut {
     pub(super) end: usize,
     /// The byte of an opening quote that nothing closes before the end of the file.
     pub(super) unclosed: Option<usize>,
-    /// Whether it may hold a quote.
-    pub(super) quotes: bool,
 }
 
 /// Whether a quote at `at`, outside quotes, opens a field of a record that begins at or before `start`.
@@ -50,7 +48,6 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
     let mut left = if rows < target - from { rows.max(1) } else { usize::MAX };
     let mut end = from;
     let mut at = from;
-    let mut quotes = false;
     let mut slow_to = from;
     // Invariant: `at` is outside quotes; `end` is the last record end found; all of it lies below `target`.
     while at < target {
@@ -64,7 +61,7 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
                 end = at + i + 1;
                 left -= 1;
                 if left == 0 {
-                    return Cut { end, unclosed: None, quotes };
+                    return Cut { end, unclosed: None };
                 }
             }
         }
@@ -72,14 +69,13 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
         if quote == target {
             break;
         }
-        quotes = true;
         if quote >= slow_to {
             let leap = leap(data, from, quote, target, delimiter, &mut left);
             (end, at, slow_to) = (leap.end.unwrap_or(end), leap.at, leap.at + BLOCK);
             if let Some(open) = leap.open {
                 match close(data, leap.at - 1) {
                     Some(after) => at = after,
-                    None => return Cut { end: data.len(), unclosed: Some(open), quotes },
+                    None => return Cut { end: data.len(), unclosed: Some(open) },
                 }
             }
         } else {
@@ -87,16 +83,16 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
             if opens(data, quote, from, delimiter) {
                 match close(data, quote) {
                     Some(after) => at = after,
-                    None => return Cut { end: data.len(), unclosed: Some(quote), quotes },
+                    None => return Cut { end: data.len(), unclosed: Some(quote) },
                 }
             }
         }
     }
     if target == data.len() {
         // The last record needs no LF.
-        return Cut { end: target, unclosed: None, quotes };
+        return Cut { end: target, unclosed: None };
     }
-    if end > from { Cut { end, unclosed: None, quotes } } else { record_end(data, at, from, delimiter, quotes) }
+    if end > from { Cut { end, unclosed: None } } else { record_end(data, at, from, delimiter) }
 }
 
 /// How far a leap came.
@@ -149,22 +145,21 @@ fn leap(data: &[u8], start: usize, mut at: usize, target: usize, delimiter: u8, 
 }
 
 /// The end of the record that `at`, outside quotes, lies in; `start` is where it or an earlier record begins.
-fn record_end(data: &[u8], mut at: usize, start: usize, delimiter: u8, mut quotes: bool) -> Cut {
+fn record_end(data: &[u8], mut at: usize, start: usize, delimiter: u8) -> Cut {
     while let Some(i) = data.get(at..).and_then(|rest| memchr2(b'\n', QUOTE, rest)) {
         let found = at + i;
         at = found + 1;
         if data[found] == b'\n' {
-            return Cut { end: at, unclosed: None, quotes };
+            return Cut { end: at, unclosed: None };
         }
-        quotes = true;
         if opens(data, found, start, delimiter) {
             match close(data, found) {
                 Some(after) => at = after,
-                None => return Cut { end: data.len(), unclosed: Some(found), quotes },
+                None => return Cut { end: data.len(), unclosed: Some(found) },
             }
         }
     }
-    Cut { end: data.len(), unclosed: None, quotes }
+    Cut { end: data.len(), unclosed: None }
 }
 
 /// The records of a piece of a file, without their line ends.
@@ -187,7 +182,7 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         while self.at < self.end {
             let start = self.at;
-            let cut = record_end(self.data, start, start, self.delimiter, false);
+            let cut = record_end(self.data, start, start, self.delimiter);
             self.at = cut.end;
             let end = if cut.unclosed.is_some() { cut.end } else { trimmed(self.data, start, cut.end) };
             if end > start || self.keep_blank {
@@ -241,7 +236,7 @@ mod tests {
                 let mut end = from;
                 let mut unclosed = None;
                 for count in 0..rows {
-                    let next = record_end(data, end, end, b',', false);
+                    let next = record_end(data, end, end, b',');
                     if count > 0 && (next.end - from > bytes || next.unclosed.is_some_and(|q| q >= from + bytes)) {
                         break;
                     }
@@ -256,7 +251,7 @@ mod tests {
                     prop_assert_eq!((got.end, None), (end, unclosed), "{:?} from {}", text, from);
                 } else {
                     let walked = records(data, from, data.len(), b',', true).last().map(|r| r.start);
-                    let last = record_end(data, walked.unwrap_or(0), walked.unwrap_or(0), b',', false);
+                    let last = record_end(data, walked.unwrap_or(0), walked.unwrap_or(0), b',');
                     prop_assert_eq!((got.end, got.unclosed), (data.len(), last.unclosed), "{:?} from {}", text, from);
                 }
                 from = got.end;
@@ -323,10 +318,10 @@ mod tests {
     #[test]
     fn an_unclosed_quote_reaches_to_the_end_and_is_known() {
         let data = b"a,b\n1,\"x\n2,3\n";
-        assert_eq!(cut(data, 0, b',', 1000, usize::MAX), Cut { end: 13, unclosed: Some(6), quotes: true });
-        assert_eq!(cut(data, 0, b',', 1, usize::MAX), Cut { end: 4, unclosed: None, quotes: false });
-        assert_eq!(cut(data, 4, b',', 1, usize::MAX), Cut { end: 13, unclosed: Some(6), quotes: true });
-        assert_eq!(cut(b"\"\"\"", 0, b',', 1, 1), Cut { end: 3, unclosed: Some(0), quotes: true });
+        assert_eq!(cut(data, 0, b',', 1000, usize::MAX), Cut { end: 13, unclosed: Some(6) });
+        assert_eq!(cut(data, 0, b',', 1, usize::MAX), Cut { end: 4, unclosed: None });
+        assert_eq!(cut(data, 4, b',', 1, usize::MAX), Cut { end: 13, unclosed: Some(6) });
+        assert_eq!(cut(b"\"\"\"", 0, b',', 1, 1), Cut { end: 3, unclosed: Some(0) });
     }
 
     #[test]

@@ -136,24 +136,24 @@ impl Builder {
         let texts = (data, fields);
         let out = Out { nulls: &mut self.nulls, known: nulls, bad };
         match (&mut self.values, &self.ty) {
-            (Values::Bool(v), _) if self.plain_bool => out.all(v, texts, parse::plain_bool),
-            (Values::Bool(v), _) => out.all(v, texts, parse::bool),
-            (Values::I8(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::I16(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::I32(v), Type::Date) => out.all(v, texts, parse::date),
-            (Values::I32(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::I64(v), Type::Timestamp(unit)) => out.all(v, texts, |t| parse::timestamp(t, *unit)),
-            (Values::I64(v), _) => out.all(v, texts, parse::int),
-            (Values::U8(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::U16(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::U32(v), _) => out.all(v, texts, |t| parse::int(t)?.try_into().ok()),
-            (Values::U64(v), _) => out.all(v, texts, |t| parse::wide(t)?.try_into().ok()),
-            (Values::F32(v), _) => out.all(v, texts, parse::float32),
-            (Values::F64(v), _) => out.all(v, texts, parse::float64),
+            (Values::Bool(v), _) if self.plain_bool => out.all(v, texts, text(parse::plain_bool)),
+            (Values::Bool(v), _) => out.all(v, texts, text(parse::bool)),
+            (Values::I8(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::I16(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::I32(v), Type::Date) => out.all(v, texts, text(parse::date)),
+            (Values::I32(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::I64(v), Type::Timestamp(unit)) => out.all(v, texts, text(|t| parse::timestamp(t, *unit))),
+            (Values::I64(v), _) => out.all(v, texts, parse::int_at),
+            (Values::U8(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::U16(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::U32(v), _) => out.all(v, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok()),
+            (Values::U64(v), _) => out.all(v, texts, text(|t| parse::wide(t)?.try_into().ok())),
+            (Values::F32(v), _) => out.all(v, texts, text(parse::float32)),
+            (Values::F64(v), _) => out.all(v, texts, parse::float64_at),
             (Values::I128(v), Type::Decimal { precision, scale }) => {
-                out.all(v, texts, |t| parse::decimal(t, *precision, *scale))
+                out.all(v, texts, text(|t| parse::decimal(t, *precision, *scale)))
             }
-            (Values::I128(v), _) => out.all(v, texts, parse::wide),
+            (Values::I128(v), _) => out.all(v, texts, text(parse::wide)),
             (Values::Str(v), _) => return out.strings(v, texts),
         }
         Ok(())
@@ -200,6 +200,12 @@ impl Builder {
     }
 }
 
+/// Reads a text by itself, without a look at what follows it.
+#[inline(always)]
+fn text<T>(read: impl Fn(&[u8]) -> Option<T>) -> impl Fn(&[u8], usize, usize) -> Option<T> {
+    move |data, start, end| read(&data[start..end])
+}
+
 /// Where the outcome of a batch goes.
 struct Out<'a, B> {
     nulls: &'a mut Vec<u32>,
@@ -213,16 +219,18 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         mut self,
         values: &mut Vec<T>,
         (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
-        read: impl Fn(&[u8]) -> Option<T>,
+        read: impl Fn(&[u8], usize, usize) -> Option<T>,
     ) {
+        let read_text = |text: &[u8]| read(text, 0, text.len());
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
-        let null_first = self.known.any(&read);
-        for (i, field) in fields.enumerate() {
-            let raw = &data[field];
+        let null_first = self.known.any(read_text);
+        for (i, Range { start, end }) in fields.enumerate() {
             // A doubled quote between the quotes is in no value's text, so they may come off unseen.
-            let value = match if null_first { None } else { read(parse::quoted(raw).unwrap_or(raw)) } {
+            let quoted = data.get(start) == Some(&QUOTE) && parse::quoted(&data[start..end]).is_some();
+            let inside = usize::from(quoted);
+            let value = match if null_first { None } else { read(data, start + inside, end - inside) } {
                 Some(value) => value,
-                None => match careful(raw, self.known, &read) {
+                None => match careful(&data[start..end], self.known, read_text) {
                     Some(Some(value)) => value,
                     Some(None) => {
                         self.nulls.push(values.len() as u32);

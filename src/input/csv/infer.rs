@@ -90,7 +90,7 @@ pub(super) fn types(data: &[u8], start: usize, columns: usize, delimiter: u8, nu
     let mut fields = Fields::new(columns);
     let mut at = start;
     while at < end {
-        at = fields.fill(data, at, 1 << 16, delimiter, true);
+        at = fields.fill(data, at, 1 << 16, delimiter);
         for (c, guess) in guesses.iter_mut().enumerate() {
             for field in fields.column(c) {
                 guess.see(&data[field], nulls);

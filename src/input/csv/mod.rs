@@ -27,6 +27,7 @@ mod infer;
 mod lines;
 mod parse;
 mod read;
+mod simd;
 mod source;
 mod swar;
 mod tokenize;

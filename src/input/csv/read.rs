@@ -14,7 +14,7 @@ use crate::column::{Chunk, Dictionary, Type};
 use crate::input::Read;
 
 /// Bytes of a batch: they and their edges stay in a second-level cache.
-const BATCH: usize = 1 << 17;
+const BATCH: usize = 1 << 15;
 
 /// A column wanted.
 pub(super) struct Wanted {
@@ -34,8 +34,8 @@ pub(super) struct Plan {
     pub(super) tolerant: bool,
 }
 
-/// Reads the records of `range`, which begins and ends where a record does; `quotes` may be false if it holds none.
-pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: bool) -> Result<Read> {
+/// Reads the records of `range`, which begins and ends where a record does.
+pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result<Read> {
     let data = &file.map[..range.end];
     let builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred, w.dict.as_ref()));
     let mut builders = builders.collect::<Result<Vec<_>>>()?;
@@ -44,7 +44,7 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: b
     let mut rows = 0;
     let mut at = range.start;
     while at < data.len() {
-        at = fields.fill(data, at, BATCH, file.delimiter, quotes);
+        at = fields.fill(data, at, BATCH, file.delimiter);
         if rows == 0 {
             // As many rows as there would be if all were as long as the first.
             let share = (range.len() as u64 * fields.rows() as u64).div_ceil((at - range.start) as u64) as usize;
@@ -87,6 +87,7 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>, quotes: b
         rows += fields.rows();
     }
     let columns = builders.into_iter().map(|b| b.finish(rows)).collect();
+    file.map.release(range.clone());
     let rejected = troubles.iter().map(|t| t.start).collect();
     let origin = Arc::new(Origin { file: Arc::clone(file), range, rejected, starts: OnceLock::new() });
     let rejects = troubles.into_iter().map(|t| t.into_reject(file)).collect();

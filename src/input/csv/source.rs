@@ -110,6 +110,10 @@ impl Source for CsvSource {
         "csv"
     }
 
+    fn chunk_bytes(&self) -> usize {
+        1 << 20
+    }
+
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, tolerant } = request;
         if columns.len() != types.len() || columns.len() != dictionaries.len() {
@@ -166,7 +170,7 @@ impl Scan for CsvScan {
         let range = self.at..cut.end;
         self.at = range.end;
         let (file, plan) = (Arc::clone(&self.file), Arc::clone(&self.plan));
-        Ok(Some(ChunkTask { bytes: range.len() as u64, read: Box::new(move || read(&file, &plan, range, cut.quotes)) }))
+        Ok(Some(ChunkTask { bytes: range.len() as u64, read: Box::new(move || read(&file, &plan, range)) }))
     }
 }
 

@@ -1,11 +1,13 @@
 //! From the bytes of whole records to the edges of their fields.
 //!
-//! The hot loop looks at 64 bytes at once ([`Masks`]) and never at a byte between two separators.
+//! Regular records are read by the loop of [`simd`](super::simd). The one here reads any record: what is bad is found and told
+//! by it, and so are blank lines, quotes in the middle of text, and the record that the end of the file ends.
 
 use std::ops::Range;
 
 use super::QUOTE;
 use super::boundary::close;
+use super::simd::{Level, Run};
 use super::swar::{BLOCK, Masks};
 
 /// Why a record has no fields to offer.
@@ -39,19 +41,22 @@ pub(super) struct BadRecord {
     pub(super) broken: Broken,
 }
 
-/// The fields of some whole records.
-///
-/// Row `r` has `columns + 1` edges: the start of its first field, then for each field the place after the separator that
-/// ends it. So field `c` lies from edge `c` to one before edge `c + 1`.
-#[derive(Default)]
+/// The fields of some whole records: where each row starts, and where each of its fields ends (at its separator, or at the CR
+/// of a CRLF). A field starts where its row does or one after the end of the field before.
 pub(super) struct Fields {
     columns: usize,
+    level: Level,
     base: usize,
-    rows: usize,
-    edges: Vec<u32>,
+    /// For each row; places count from `base`.
+    starts: Vec<u32>,
+    /// `columns` for each row; what follows is scratch.
+    ends: Vec<u32>,
     /// The records that were left out, in order.
     pub(super) bad: Vec<BadRecord>,
 }
+
+/// Records read the plain way before the quick one is tried again.
+const PLAIN: usize = 32;
 
 /// The state of the record being read.
 struct Row {
@@ -70,88 +75,113 @@ impl Row {
 impl Fields {
     /// For a file of `columns` columns (at least one).
     pub(super) fn new(columns: usize) -> Fields {
-        Fields { columns, ..Fields::default() }
+        Fields::with(columns, Level::all().next().unwrap_or(Level::Plain))
+    }
+
+    fn with(columns: usize, level: Level) -> Fields {
+        Fields { columns, level, base: 0, starts: vec![], ends: vec![], bad: vec![] }
     }
 
     /// Good rows.
     pub(super) fn rows(&self) -> usize {
-        self.rows
+        self.starts.len()
     }
 
     /// The byte row `row` starts at.
     pub(super) fn start(&self, row: usize) -> usize {
-        self.base + self.edges[row * (self.columns + 1)] as usize
+        self.base + self.starts[row] as usize
     }
 
     /// The raw text of row `row`'s field `column`.
     pub(super) fn field<'d>(&self, data: &'d [u8], row: usize, column: usize) -> &'d [u8] {
-        let edges = &self.edges[row * (self.columns + 1) + column..][..2];
-        &data[self.base + edges[0] as usize..self.base + edges[1] as usize - 1]
+        let ends = &self.ends[row * self.columns..][..self.columns];
+        let start = if column == 0 { self.starts[row] } else { ends[column - 1] + 1 };
+        &data[self.base + start as usize..self.base + ends[column] as usize]
     }
 
     /// Where every row's field `column` stands, quotes included.
+    #[inline]
     pub(super) fn column(&self, column: usize) -> impl Iterator<Item = Range<usize>> {
         let base = self.base;
-        let edges = self.edges.chunks_exact(self.columns + 1);
-        edges.map(move |row| base + row[column] as usize..base + row[column + 1] as usize - 1)
+        let rows = self.starts.iter().zip(self.ends.chunks_exact(self.columns));
+        rows.map(move |(&start, ends)| {
+            let start = if column == 0 { start } else { ends[column - 1] + 1 };
+            base + start as usize..base + ends[column] as usize
+        })
     }
 
     /// Leaves out the rows that `drop` names (in ascending order).
     pub(super) fn remove(&mut self, drop: &[usize]) {
-        let width = self.columns + 1;
+        let width = self.columns;
         let mut drop = drop.iter().peekable();
         let mut kept = 0;
-        for row in 0..self.rows {
+        for row in 0..self.rows() {
             if drop.next_if(|&&d| d == row).is_none() {
-                self.edges.copy_within(row * width..(row + 1) * width, kept * width);
+                self.ends.copy_within(row * width..(row + 1) * width, kept * width);
+                self.starts[kept] = self.starts[row];
                 kept += 1;
             }
         }
-        self.edges.truncate(kept * width);
-        self.rows = kept;
+        self.starts.truncate(kept);
     }
 
     /// Reads whole records from `from` on until they have `bytes` bytes or `data` ends; returns where it stopped.
     ///
-    /// `data` must end where a record ends; `quotes` may be false if it holds no quote.
-    pub(super) fn fill(&mut self, data: &[u8], from: usize, bytes: usize, delimiter: u8, quotes: bool) -> usize {
+    /// `data` must end where a record ends.
+    pub(super) fn fill(&mut self, data: &[u8], from: usize, bytes: usize, delimiter: u8) -> usize {
         self.base = from;
-        self.rows = 0;
-        self.edges.clear();
+        self.starts.clear();
         self.bad.clear();
         let stop = from.saturating_add(bytes);
-        if quotes { self.scan::<true>(data, stop, delimiter) } else { self.scan::<false>(data, stop, delimiter) }
+        let mut at = from;
+        while at < stop && at < data.len() {
+            let run = Run {
+                data: &data[at..],
+                delimiter,
+                columns: self.columns,
+                stop: stop - at,
+                base: (at - from) as u32,
+                starts: &mut self.starts,
+                ends: &mut self.ends,
+            };
+            at += run.go(self.level);
+            if at < stop && at < data.len() {
+                at = self.scan(data, at, stop, delimiter);
+            }
+        }
+        at
     }
 
-    fn scan<const QUOTES: bool>(&mut self, data: &[u8], stop: usize, delimiter: u8) -> usize {
-        let mut row = Row::at(self.base);
-        self.edges.push(0);
-        let mut at = self.base;
+    /// Reads some records the plain way, the first at `at`.
+    fn scan(&mut self, data: &[u8], mut at: usize, stop: usize, delimiter: u8) -> usize {
+        let mut row = Row::at(at);
+        let mut ends = vec![];
+        let mut left = PLAIN;
         'blocks: while at < data.len() {
             let Masks { newlines, quotes, mut hits } = if let Some(block) = data[at..].first_chunk::<BLOCK>() {
-                Masks::of::<QUOTES>(block, delimiter)
+                Masks::of::<true>(block, delimiter)
             } else {
                 let rest = &data[at..];
                 let mut block = [0; BLOCK];
                 block[..rest.len()].copy_from_slice(rest);
-                Masks::of::<QUOTES>(&block, delimiter).first(rest.len())
+                Masks::of::<true>(&block, delimiter).first(rest.len())
             };
             while hits != 0 {
                 let bit = hits.trailing_zeros();
                 hits &= hits - 1;
                 let here = at + bit as usize;
                 if newlines >> bit & 1 != 0 {
-                    self.end_row(data, &row, here);
+                    self.end_row(data, &row, here, &mut ends);
                     row = Row::at(here + 1);
-                    if here + 1 >= stop {
+                    left -= 1;
+                    if here + 1 >= stop || left == 0 {
                         return here + 1;
                     }
-                    self.edges.push((here + 1 - self.base) as u32);
-                } else if !QUOTES || data[here] == delimiter {
+                } else if data[here] == delimiter {
                     row.fields += 1;
                     row.field = here + 1;
                     if row.fields <= self.columns {
-                        self.edges.push((here + 1 - self.base) as u32);
+                        ends.push(here - self.base);
                     }
                 } else if here == row.field {
                     let closed = close_within(quotes, bit);
@@ -179,18 +209,19 @@ impl Fields {
             at += BLOCK;
         }
         // What follows the last LF is a record too, if there is anything.
-        self.end_row(data, &row, data.len());
+        if row.start < data.len() {
+            self.end_row(data, &row, data.len(), &mut ends);
+        }
         data.len()
     }
 
-    /// The record `row` ends at `end` (an LF or the end of the data). The edges of all but its last field stand.
-    fn end_row(&mut self, data: &[u8], row: &Row, end: usize) {
+    /// The record `row` ends at `end` (an LF or the end of the data). `ends` has the ends of all but its last field.
+    fn end_row(&mut self, data: &[u8], row: &Row, end: usize, ends: &mut Vec<usize>) {
         let end = if end > row.field && data[end - 1] == b'\r' { end - 1 } else { end };
         let found = row.fields + 1;
-        let blank = found == 1 && end == row.start;
         if found != self.columns || row.after_quote.is_some() || end - self.base >= u32::MAX as usize {
-            if blank {
-                self.edges.truncate(self.rows * (self.columns + 1));
+            if found == 1 && end == row.start {
+                // A blank line.
             } else if end - self.base >= u32::MAX as usize {
                 self.refuse(row.start, Broken::TooLong);
             } else if let Some(at) = row.after_quote {
@@ -198,18 +229,16 @@ impl Fields {
             } else {
                 self.refuse(row.start, Broken::Fields { found });
             }
-        } else if blank && row.start == data.len() {
-            // Not a record: the data ended with an LF.
-            self.edges.truncate(self.rows * (self.columns + 1));
         } else {
-            self.edges.push((end + 1 - self.base) as u32);
-            self.rows += 1;
+            self.ends.truncate(self.rows() * self.columns);
+            self.ends.extend(ends.iter().chain([&(end - self.base)]).map(|&end| end as u32));
+            self.starts.push((row.start - self.base) as u32);
         }
+        ends.clear();
     }
 
     #[cold]
     fn refuse(&mut self, start: usize, broken: Broken) {
-        self.edges.truncate(self.rows * (self.columns + 1));
         self.bad.push(BadRecord { start, broken });
     }
 }
@@ -263,14 +292,21 @@ fn close_within(quotes: u64, open: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    fn rows(data: &str, columns: usize, quotes: bool) -> (Vec<Vec<&str>>, Vec<BadRecord>) {
-        let mut fields = Fields::new(columns);
+    fn rows(data: &str, columns: usize) -> (Vec<Vec<&str>>, Vec<BadRecord>) {
+        let all: Vec<_> = Level::all().map(|level| rows_by(data, Fields::with(columns, level))).collect();
+        assert!(all.iter().all(|one| *one == all[0]), "{:?} differ on {data:?}", Level::all().collect::<Vec<_>>());
+        all.into_iter().next().unwrap()
+    }
+
+    fn rows_by(data: &str, mut fields: Fields) -> (Vec<Vec<&str>>, Vec<BadRecord>) {
+        let columns = fields.columns;
         let mut out = vec![];
         let mut bad = vec![];
         let mut at = 0;
         while at < data.len() {
-            at = fields.fill(data.as_bytes(), at, 20, b',', quotes);
+            at = fields.fill(data.as_bytes(), at, 20, b',');
             let first = out.len();
             out.resize(first + fields.rows(), vec![]);
             for c in 0..columns {
@@ -301,29 +337,27 @@ mod tests {
 
     #[test]
     fn fields_lie_between_separators() {
-        for quotes in [false, true] {
-            let long = "x".repeat(200);
-            let text = format!("a,b\r\n\r\n,\n\n1,{long}\n{long},\r\n,é");
-            let (got, bad) = rows(&text, 2, quotes);
-            assert_eq!(got, [["a", "b"], ["", ""], ["1", &long], [&long, ""], ["", "é"]]);
-            assert_eq!(bad, []);
-            assert_eq!(rows("a\n\n\r\nb\n", 1, quotes).0, [["a"], [""], [""], ["b"]]);
-            assert_eq!(rows(&",".repeat(9999), 10_000, quotes).0[0].len(), 10_000);
-            assert_eq!(rows("a\r", 1, quotes).0, [["a"]]);
-        }
+        let long = "x".repeat(200);
+        let text = format!("a,b\r\n\r\n,\n\n1,{long}\n{long},\r\n,é");
+        let (got, bad) = rows(&text, 2);
+        assert_eq!(got, [["a", "b"], ["", ""], ["1", &long], [&long, ""], ["", "é"]]);
+        assert_eq!(bad, []);
+        assert_eq!(rows("a\n\n\r\nb\n", 1).0, [["a"], [""], [""], ["b"]]);
+        assert_eq!(rows(&",".repeat(9999), 10_000).0[0].len(), 10_000);
+        assert_eq!(rows("a\r", 1).0, [["a"]]);
     }
 
     #[test]
     fn quoted_fields_keep_their_separators() {
         let text = "\"a,\n\"\"b\",1\r\n5\"x,\"\"\n\"\",\"\r\n\"";
-        let (got, bad) = rows(text, 2, true);
+        let (got, bad) = rows(text, 2);
         assert_eq!(got, [["\"a,\n\"\"b\"", "1"], ["5\"x", "\"\""], ["\"\"", "\"\r\n\""]]);
         assert_eq!(bad, []);
     }
 
     #[test]
     fn bad_records_are_left_out_and_told() {
-        let (got, bad) = rows("a,b\n1\n1,2,3\n\"x\"y,2\nc,d\n\"x\" ,\",\"\n1,\"x\n", 2, true);
+        let (got, bad) = rows("a,b\n1\n1,2,3\n\"x\"y,2\nc,d\n\"x\" ,\",\"\n1,\"x\n", 2);
         assert_eq!(got, [["a", "b"], ["c", "d"]]);
         let at = |start, broken| BadRecord { start, broken };
         assert_eq!(
@@ -336,7 +370,7 @@ mod tests {
                 at(32, Broken::Unclosed { at: 34 }),
             ]
         );
-        assert_eq!(rows(&"1,".repeat(100_000), 3, false).1, [at(0, Broken::Fields { found: 100_001 })]);
+        assert_eq!(rows(&"1,".repeat(100_000), 3).1, [at(0, Broken::Fields { found: 100_001 })]);
     }
 
     #[test]
@@ -357,10 +391,63 @@ mod tests {
     fn removed_rows_leave_the_others_aligned() {
         let data = b"a,1\nb,2\nc,3\nd,4\n";
         let mut fields = Fields::new(2);
-        fields.fill(data, 0, 100, b',', false);
+        fields.fill(data, 0, 100, b',');
         fields.remove(&[0, 2]);
         let column: Vec<_> = fields.column(1).map(|field| &data[field]).collect();
         assert_eq!(column, [b"2", b"4"]);
         assert_eq!((fields.rows(), fields.start(1)), (2, 12));
+    }
+
+    /// The plain way alone, record by record.
+    fn plain(data: &str, columns: usize) -> (Vec<Vec<&str>>, Vec<BadRecord>) {
+        let (mut out, mut bad, mut at) = (vec![], vec![], 0);
+        while at < data.len() {
+            let mut fields = Fields::with(columns, Level::Plain);
+            fields.base = at;
+            at = fields.scan(data.as_bytes(), at, at + 1, b',');
+            for row in 0..fields.rows() {
+                let text = |c| std::str::from_utf8(fields.field(data.as_bytes(), row, c)).unwrap();
+                out.push((0..columns).map(text).collect());
+            }
+            bad.extend(fields.bad);
+        }
+        (out, bad)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn quick_records_are_what_plain_ones_are(
+            text in "(a,b\n|\"\",\"a\"\"\"\r\n|\"|\"\"|aaaaaaaaaa|,|\n|\r\n|\",\"|\"\n\"|x,aaaaaaaaaaaaaaaaaaaa\n){0,60}",
+            columns in 1usize..4,
+        ) {
+            prop_assert_eq!(rows(&text, columns), plain(&text, columns));
+        }
+
+        #[test]
+        fn regular_records_need_no_plain_way(
+            cells in proptest::collection::vec("(x{0,70}|\"(x|,|\n|\"\"){0,70}\")", 0..100),
+            crlf: bool,
+        ) {
+            let end = if crlf { "\r\n" } else { "\n" };
+            let records: Vec<_> = cells.chunks_exact(2).collect();
+            let text: String = records.iter().map(|c| format!("{},{}{end}", c[0], c[1])).collect();
+            for level in Level::all() {
+                let (mut starts, mut ends) = (vec![], vec![]);
+                let run = Run {
+                    data: text.as_bytes(),
+                    delimiter: b',',
+                    columns: 2,
+                    stop: usize::MAX,
+                    base: 0,
+                    starts: &mut starts,
+                    ends: &mut ends,
+                };
+                prop_assert_eq!((run.go(level), starts.len()), (text.len(), records.len()));
+            }
+            let (got, _) = rows(&text, 2);
+            prop_assert_eq!(got, records);
+        }
     }
 }

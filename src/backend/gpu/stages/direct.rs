@@ -58,7 +58,7 @@ pub fn direct(
             [("planes", planes), ("rows", rows.unwrap_or(planes)), ("codes", codes), ("partials", partials.into())];
         let per_row = 2 + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
         let traffic = Traffic::words(u64::from(n) * per_row, cells);
-        rec.dispatch(kernel(shape, reduction), params, &bindings, groups, traffic);
+        rec.dispatch(kernel(shape, reduction, &values), params, &bindings, groups, traffic);
         let params = DirectCombineParams { first_key, keys, groups };
         let bindings = [("partials", partials.into()), ("output", output.into())];
         let traffic = Traffic::words(cells, u64::from(keys) * words);

@@ -24,12 +24,13 @@ pub fn exponent_range(
     let range = rec.words("range", 3);
     rec.clear(range);
     let tiles = shape.tiles(n);
-    let value::ValuePlanes { x_at, y_at, x_valid, .. } = value::ValuePlanes::one(at, valid, stride);
+    let values = value::ValuePlanes::one(at, valid, stride);
+    let value::ValuePlanes { x_at, y_at, x_valid, .. } = values;
     let iota = u32::from(rows.is_none());
     let params = ExponentRangeParams { n, tiles, iota, x_at, y_at, x_valid, y_valid: NO_PLANE, stride, base: 0 };
     let bindings = [("planes", planes), ("rows", rows.unwrap_or(planes)), ("range", range.into())];
     let traffic = Traffic::words(u64::from(n) * (2 + u64::from(kind.words())), 0);
-    rec.dispatch(exponent_range::kernel(shape, kind), params, &bindings, tiles, traffic);
+    rec.dispatch(exponent_range::kernel(shape, kind, &values), params, &bindings, tiles, traffic);
     range
 }
 

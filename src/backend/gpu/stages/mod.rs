@@ -18,10 +18,10 @@ mod sort;
 pub use compact::{compact, gather};
 pub use direct::{direct, direct_keys};
 pub use keys::{PackedKeys, exponent_range, key_bits, pack_keys};
-pub use reduce::reduce;
+pub use reduce::{reduce, reduce_all};
 pub use scan::scan;
 pub use segments::{Segments, segments};
-pub use sort::{Sorted, sort};
+pub use sort::{Along, Sorted, sort, sort_words};
 
 #[cfg(test)]
 mod tests {

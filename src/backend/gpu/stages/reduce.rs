@@ -1,9 +1,10 @@
-//! One state per segment.
+//! One state per segment, or one for all.
 
 use crate::backend::gpu::record::{Buf, Recording, Traffic, View};
 use crate::kernel::Shape;
+use crate::kernel::reduce as all_rows;
 use crate::kernel::segmented_reduce::{SegmentedReduceRecordsParams, SegmentedReduceRowsParams, records, rows};
-use crate::kernel::value::{Reduction, ValuePlanes};
+use crate::kernel::value::{NO_PLANE, Reduction, ValuePlanes};
 
 /// Reduces the values of each segment. Sorted row `i` is row `order[i]` of `planes` and belongs to segment `ids[i]`,
 /// ascending; there are at most `most` segments. For sums, the window starts at bit `base`.
@@ -41,7 +42,7 @@ pub fn reduce(
     // An order, a segment, the value's words and a validity word per row.
     let per_row = 2 + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(most) * words);
-    rec.dispatch(rows(shape, reduction), params, &bindings, tiles, traffic);
+    rec.dispatch(rows(shape, reduction, &values), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles * 2;
         tiles = shape.tiles(n);
@@ -57,6 +58,52 @@ pub fn reduce(
         let traffic = Traffic::words(u64::from(n) * 5, u64::from(n) * words);
         rec.dispatch(records(shape, reduction), params, &bindings, tiles, traffic);
         level = next;
+    }
+    output
+}
+
+/// Reduces all values to one state of [`Reduction::words`] words. Item `i` is row `order[i]` of `planes`. For sums, the
+/// window starts at bit `base`.
+#[expect(clippy::too_many_arguments, reason = "each is one independent fact about the data")]
+pub fn reduce_all(
+    rec: &mut Recording,
+    shape: &Shape,
+    reduction: &Reduction,
+    planes: View,
+    values: ValuePlanes,
+    base: i32,
+    order: Option<View>,
+    n: u32,
+) -> Buf {
+    let words = u64::from(reduction.words());
+    let output = rec.words("state", words);
+    // No item at all still gives the identity.
+    let mut tiles = shape.tiles(n).max(1);
+    let mut states = rec.words("record states", u64::from(tiles) * 4);
+    let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
+    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
+    let params =
+        SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 };
+    let bindings = [
+        ("planes", planes),
+        ("order", order.unwrap_or(planes)),
+        ("output", output.into()),
+        ("record_states", states.into()),
+    ];
+    let validity = [x_valid, y_valid].iter().filter(|plane| **plane != NO_PLANE).count() as u64;
+    let value = u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words()));
+    let per_row = u64::from(order.is_some()) + value + validity;
+    let traffic = Traffic::words(u64::from(n) * per_row, u64::from(tiles) * 4);
+    rec.dispatch(all_rows::rows(shape, reduction, &values), params, &bindings, tiles, traffic);
+    while tiles > 1 {
+        let n = tiles;
+        tiles = shape.tiles(n);
+        let next = rec.words("record states", u64::from(tiles) * 4);
+        let params = SegmentedReduceRecordsParams { n, tiles, is_last: u32::from(tiles == 1) };
+        let bindings = [("states", states.into()), ("output", output.into()), ("record_states", next.into())];
+        let traffic = Traffic::words(u64::from(n) * 4, u64::from(tiles) * 4);
+        rec.dispatch(all_rows::records(shape, reduction), params, &bindings, tiles, traffic);
+        states = next;
     }
     output
 }
@@ -116,6 +163,34 @@ mod tests {
     }
 
     #[test]
+    fn all_rows_reduce_to_one_state() {
+        everywhere(|engine, place| {
+            let shape = engine.shape();
+            let mut random = Random::new(16);
+            let most = sizes(&shape).pop().unwrap();
+            let table = Table::new(&mut random, most);
+            for (name, reduction, values, base) in reductions(&table) {
+                for n in [0, 1, shape.tile(), shape.tile() + 1, most] {
+                    let rows: Vec<u32> = (0..n).map(|_| random.below(table.rows)).collect();
+                    for rows in [None, Some(rows)] {
+                        let mut rec = Recording::new();
+                        let planes = rec.upload("planes", bytes(&table.planes));
+                        let order = rows.as_ref().map(|rows| rec.upload("order", bytes(rows)).into());
+                        let state = reduce_all(&mut rec, &shape, &reduction, planes.into(), values, base, order, n);
+                        let state = rec.download(state);
+                        let got = engine.run(rec).unwrap().take_words(state);
+                        let row = |i: usize| rows.as_ref().map_or(i, |rows| rows[i] as usize);
+                        let want = crate::kernel::reduce::reference(&reduction, n as usize, |i| {
+                            table.state(&reduction, values, base, row(i))
+                        });
+                        assert_eq!(got, want[..reduction.words() as usize], "{place}: {name}, n = {n}");
+                    }
+                }
+            }
+        });
+    }
+
+    #[test]
     fn one_segment_over_several_levels_of_tiles() {
         everywhere(|engine, place| {
             let shape = engine.shape();
@@ -161,40 +236,5 @@ mod tests {
                 assert_eq!(got[segment * words..][..words], want[..words], "{place}: segment {segment}");
             }
         }
-    }
-
-    /// Prints rows per second: `cargo test --release --lib reduce_rate -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement, not a check"]
-    fn reduce_rate() {
-        use crate::backend::gpu::Options;
-        use crate::backend::gpu::stages::direct;
-        use crate::backend::gpu::testing::on_each;
-        let n = 1 << 20;
-        let mut random = Random::new(13);
-        let table = Table::new(&mut random, n);
-        let ids = ids(n, &[40]);
-        let codes: Vec<u32> = (0..n).map(|_| random.below(100)).collect();
-        on_each(&Options { timestamps: true, ..Options::default() }, |mut engine| {
-            for (name, reduction, values, base) in reductions(&table) {
-                let mut nanos = [0; 2];
-                for _ in 0..2 {
-                    let mut rec = Recording::new();
-                    let planes = rec.upload("planes", bytes(&table.planes));
-                    let (ids_buf, codes_buf) = (rec.upload("ids", bytes(&ids)), rec.upload("codes", bytes(&codes)));
-                    let (planes, shape) = (planes.into(), engine.shape());
-                    let most = n / 40 + 1;
-                    reduce(&mut rec, &shape, &reduction, planes, values, base, None, ids_buf.into(), n, most);
-                    direct(&mut rec, &shape, &reduction, planes, values, base, None, codes_buf.into(), 100, n);
-                    let timings = engine.run(rec).unwrap().timings;
-                    for (nanos, prefix) in nanos.iter_mut().zip(["segmented", "direct"]) {
-                        *nanos = timings.iter().filter(|t| t.stem.starts_with(prefix)).map(|t| t.nanos).sum();
-                    }
-                }
-                let rate = |nanos: u64| f64::from(n) * 1e3 / nanos.max(1) as f64;
-                let [segmented, direct] = nanos.map(rate);
-                println!("{}: {name}: segmented {segmented:.1}, direct {direct:.1} M rows/s", engine.gpu().info.name);
-            }
-        });
     }
 }

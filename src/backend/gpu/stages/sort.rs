@@ -16,10 +16,22 @@ use crate::kernel::radix_scatter::{self, RadixScatterParams};
 /// What a sort gives.
 #[derive(Clone, Copy, Debug)]
 pub struct Sorted {
-    /// Position in the input of each output row, `n` words; `None` if no digit varies and the order is 0, 1, 2, …
+    /// Position in the input of each output row, or the value that went along with its key: `n` words. `None` if no
+    /// digit varies and everything stays where it is, and where keys are sorted alone.
     pub order: Option<Buf>,
     /// The most significant varying word's keys in sorted order, `n` words, if any digit varies.
     pub keys: Option<Buf>,
+}
+
+/// What goes along with each key.
+#[derive(Clone, Copy, Debug)]
+pub enum Along {
+    /// Nothing.
+    Nothing,
+    /// Its position in the input.
+    Position,
+    /// A word.
+    Value(View),
 }
 
 /// Sorts `n` keys, stably. Word `w` of key `i` is `keys[w · stride + i]`, the least significant word first.
@@ -32,55 +44,70 @@ pub fn sort(rec: &mut Recording, shape: &Shape, keys: View, stride: u32, varying
             continue;
         }
         let at = word as u32 * stride;
-        let mut from = match sorted.order {
+        let plane = View { offset: keys.offset + u64::from(at) * 4, bytes: u64::from(n) * 4, ..keys };
+        let from = match sorted.order {
             Some(order) => gather(rec, shape, keys, at, order.into(), n).into(),
-            None if u64::from(at) * 4 % 256 == 0 => {
-                View { offset: keys.offset + u64::from(at) * 4, bytes: u64::from(n) * 4, ..keys }
-            }
+            None if u64::from(at) * 4 % 256 == 0 => plane,
             None => {
                 // The plane cannot be bound where it stands.
-                let plane = rec.words("key word", n.into());
-                rec.copy(View { offset: keys.offset + u64::from(at) * 4, bytes: u64::from(n) * 4, ..keys }, plane);
-                plane.into()
+                let copy = rec.words("key word", n.into());
+                rec.copy(plane, copy);
+                copy.into()
             }
         };
-        for shift in (0..32).step_by(8).filter(|shift| (bits >> shift) & 255 != 0) {
-            let (keys, order) = pass(rec, shape, from, sorted.order, shift, n);
-            sorted = Sorted { order: Some(order), keys: Some(keys) };
-            from = keys.into();
-        }
+        let along = sorted.order.map_or(Along::Position, |order| Along::Value(order.into()));
+        sorted = sort_words(rec, shape, from, along, bits, n);
+    }
+    sorted
+}
+
+/// Sorts `n` keys of one word, stably, and what goes along with them.
+///
+/// `varying` holds a one for each bit that may differ between keys; digits without one are skipped.
+pub fn sort_words(rec: &mut Recording, shape: &Shape, keys: View, along: Along, varying: u32, n: u32) -> Sorted {
+    let (mut from, mut along) = (keys, along);
+    let mut sorted = Sorted { order: None, keys: None };
+    if n < 2 {
+        return sorted;
+    }
+    for shift in (0..32).step_by(8).filter(|shift| (varying >> shift) & 255 != 0) {
+        let (keys, values) = pass(rec, shape, from, along, shift, n);
+        sorted = Sorted { order: values, keys: Some(keys) };
+        from = keys.into();
+        along = values.map_or(Along::Nothing, |values| Along::Value(values.into()));
     }
     sorted
 }
 
 /// One digit.
-fn pass(rec: &mut Recording, shape: &Shape, keys: View, order: Option<Buf>, shift: u32, n: u32) -> (Buf, Buf) {
-    let tiles = shape.tiles(n);
-    let counts = rec.words("digit counts", u64::from(tiles) * 256);
-    let params = RadixHistogramParams { n, tiles, shift };
+fn pass(rec: &mut Recording, shape: &Shape, keys: View, along: Along, shift: u32, n: u32) -> (Buf, Option<Buf>) {
+    let partitions = n.div_ceil(radix_histogram::partition(shape));
+    let cells = u64::from(partitions) * 256;
+    let counts = rec.words("digit counts", cells);
+    let params = RadixHistogramParams { n, partitions, shift };
     let bindings = [("keys", keys), ("counts", counts.into())];
     let words = u64::from(n);
-    rec.dispatch(
-        radix_histogram::kernel(shape),
-        params,
-        &bindings,
-        tiles,
-        Traffic::words(words, u64::from(tiles) * 256),
-    );
-    scan(rec, shape, counts, tiles * 256);
-    let (keys_out, order_out) = (rec.words("keys", n.into()), rec.words("order", n.into()));
-    let params = RadixScatterParams { n, tiles, shift, iota: u32::from(order.is_none()) };
-    let bindings = [
-        ("bases", counts.into()),
-        ("keys_in", keys),
-        // Not read where the order is 0, 1, 2, …: something readable must be bound.
-        ("order_in", order.map_or(keys, View::from)),
-        ("keys_out", keys_out.into()),
-        ("order_out", order_out.into()),
-    ];
-    let traffic = Traffic::words(words * 2 + u64::from(tiles) * 256, words * 2);
-    rec.dispatch(radix_scatter::kernel(shape), params, &bindings, tiles, traffic);
-    (keys_out, order_out)
+    rec.dispatch(radix_histogram::kernel(shape), params, &bindings, partitions, Traffic::words(words, cells));
+    scan(rec, shape, counts, partitions * 256);
+    let keys_out = rec.words("keys", words);
+    let mut bindings = vec![("bases", counts.into()), ("keys_in", keys), ("keys_out", keys_out.into())];
+    let mut values_out = None;
+    let iota = matches!(along, Along::Position);
+    // Words that move with an item: the key, and a value that is read and written.
+    let (mut read, mut written) = (1, 1);
+    if !matches!(along, Along::Nothing) {
+        let values = rec.words("order", words);
+        // Not read where it is 0, 1, 2, …: something readable must be bound.
+        let values_in = if let Along::Value(values) = along { values } else { keys };
+        bindings.extend([("values_in", values_in), ("values_out", values.into())]);
+        values_out = Some(values);
+        read += u64::from(!iota);
+        written += 1;
+    }
+    let params = RadixScatterParams { n, partitions, shift, iota: iota.into() };
+    let traffic = Traffic::words(words * read + cells, words * written);
+    rec.dispatch(radix_scatter::kernel(shape, values_out.is_some()), params, &bindings, partitions, traffic);
+    (keys_out, values_out)
 }
 
 #[cfg(test)]
@@ -144,24 +171,82 @@ mod tests {
             let mut random = Random::new(5);
             for n in sizes(&shape).into_iter().filter(|n| *n > 0) {
                 let keys: Vec<u32> = (0..n).map(|_| random.word() & 0xff7f_0f01).collect();
-                let tiles = shape.tiles(n);
+                let partition = radix_histogram::partition(&shape);
+                let partitions = n.div_ceil(partition);
                 let mut rec = Recording::new();
                 let buf = rec.upload("keys", bytes(&keys));
-                let counts = rec.words("counts", u64::from(tiles) * 256);
+                let counts = rec.words("counts", u64::from(partitions) * 256);
                 let bindings = [("keys", buf.into()), ("counts", counts.into())];
-                let params = RadixHistogramParams { n, tiles, shift: 16 };
-                rec.dispatch(radix_histogram::kernel(&shape), params, &bindings, tiles, Traffic::default());
+                let params = RadixHistogramParams { n, partitions, shift: 16 };
+                rec.dispatch(radix_histogram::kernel(&shape), params, &bindings, partitions, Traffic::default());
                 let counts = rec.download(counts);
-                let (keys_out, order_out) = pass(&mut rec, &shape, buf.into(), None, 16, n);
-                let (keys_out, order_out) = (rec.download(keys_out), rec.download(order_out));
+                let (keys_out, order_out) = pass(&mut rec, &shape, buf.into(), Along::Position, 16, n);
+                let (keys_out, order_out) = (rec.download(keys_out), rec.download(order_out.unwrap()));
                 let mut outcome = engine.run(rec).unwrap();
-                let want = radix_histogram::reference(&keys, 16, shape.tile() as usize);
+                let want = radix_histogram::reference(&keys, 16, partition as usize);
                 assert_eq!(outcome.take_words(counts), want, "{place}: n = {n}");
                 let pairs: Vec<_> = keys.iter().copied().zip(0..n).collect();
                 let got: Vec<_> = outcome.take_words(keys_out).into_iter().zip(outcome.take_words(order_out)).collect();
                 assert!(got == radix_scatter::reference(&pairs, 16), "{place}: n = {n}");
             }
         });
+    }
+
+    #[test]
+    fn values_go_along_with_their_keys_and_keys_go_alone() {
+        everywhere(|engine, place| {
+            let shape = engine.shape();
+            let mut random = Random::new(15);
+            // More than one partition too.
+            let several = radix_histogram::partition(&shape) + 3 * shape.tile() + 1;
+            for n in sizes(&shape).into_iter().chain([several]) {
+                for mask in [0x0000_01ff, 0xff00_00f0] {
+                    let keys: Vec<u32> = (0..n).map(|_| random.word() & mask).collect();
+                    let values: Vec<u32> = (0..n).map(|_| random.word()).collect();
+                    let mut rec = Recording::new();
+                    let buf = rec.upload("keys", bytes(&keys));
+                    let along = Along::Value(rec.upload("values", bytes(&values)).into());
+                    let pairs = sort_words(&mut rec, &shape, buf.into(), along, mask, n);
+                    let alone = sort_words(&mut rec, &shape, buf.into(), Along::Nothing, mask, n);
+                    assert_eq!(alone.order, None);
+                    let downloads = [pairs.keys, pairs.order, alone.keys].map(|b| b.map(|b| rec.download(b)));
+                    let mut outcome = engine.run(rec).unwrap();
+                    let [got, along, alone] = downloads.map(|d| d.map(|d| outcome.take_words(d)));
+                    let mut want: Vec<(u32, u32)> = keys.into_iter().zip(values).collect();
+                    want.sort_by_key(|(key, _)| *key);
+                    let (keys, values): (Vec<u32>, Vec<u32>) = want.into_iter().unzip();
+                    if n < 2 {
+                        assert_eq!((got, along, alone), (None, None, None), "{place}: n = {n}");
+                        continue;
+                    }
+                    assert!(got == Some(keys.clone()) && along == Some(values), "{place}: n = {n}, {mask:x}: pairs");
+                    assert!(alone == Some(keys), "{place}: n = {n}, {mask:x}: keys");
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_sort_of_pairs_moves_what_the_plan_says() {
+        // What a GPU gets, and what a software driver gets.
+        for shape in [
+            Shape { workgroup: 256, items: 16, subgroups: Some(32) },
+            Shape { workgroup: 256, items: 16, subgroups: None },
+            Shape { workgroup: 8, items: 256, subgroups: Some(8) },
+        ] {
+            for n in [1 << 20, 1 << 22, 1 << 24] {
+                let mut rec = Recording::new();
+                let [keys, values] = ["keys", "values"].map(|label| rec.words(label, n.into()));
+                sort_words(&mut rec, &shape, keys.into(), Along::Value(values.into()), u32::MAX, n);
+                let counters = rec.counters();
+                // Four digits: the histogram reads a key, the scatter reads and writes a pair.
+                let bytes = (counters.traffic.read + counters.traffic.written) as f64 / f64::from(n);
+                assert!((80.0..=84.0).contains(&bytes), "{shape:?}, n = {n}: {bytes} bytes a pair");
+                // A histogram, a scatter, and a scan of reduce, scan of the sums and write.
+                assert_eq!(counters.dispatches, 4 * 5, "{shape:?}, n = {n}");
+                assert_eq!((counters.uploads, counters.readbacks), (0, 0));
+            }
+        }
     }
 
     #[test]
@@ -175,57 +260,5 @@ mod tests {
         let keys = rec.words("keys", 200);
         sort(&mut rec, &shape, keys.into(), 100, &[0xffff_ffff, 0], 100);
         assert_eq!(rec.counters().dispatches, one_pass * 4);
-    }
-
-    /// Prints pairs per second of a 32-bit sort by shape: `cargo test --release --lib sort_rate -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement, not a check"]
-    fn sort_rate() {
-        use crate::backend::gpu::testing::on_each;
-        use crate::backend::gpu::{Engine, Options};
-        let n = 1 << 22;
-        let mut random = Random::new(12);
-        let data: Vec<u32> = (0..n).map(|_| random.word()).collect();
-        for (workgroup, items, subgroups) in [
-            (0, 0, true),
-            (8, 256, true),
-            (8, 512, true),
-            (8, 1024, true),
-            (8, 2048, true),
-            (16, 256, true),
-            (64, 64, true),
-            (8, 512, false),
-            (32, 128, false),
-        ] {
-            let shape = (workgroup > 0).then_some(Shape { workgroup, items, subgroups: subgroups.then_some(4) });
-            let run = |mut engine: Engine| {
-                let mut best = f64::MAX;
-                let mut slowest = Vec::new();
-                for _ in 0..4 {
-                    let mut rec = Recording::new();
-                    let buf = rec.upload("keys", bytes(&data));
-                    rec.keep(buf);
-                    let kept = engine.run(rec).unwrap().kept;
-                    let mut rec = Recording::new();
-                    let buf = rec.import(&kept[0]);
-                    let sorted = sort(&mut rec, &engine.shape(), buf.into(), n, &[u32::MAX], n);
-                    let out = rec.download(sorted.keys.unwrap().words(0, 4));
-                    let start = std::time::Instant::now();
-                    let mut outcome = engine.run(rec).unwrap();
-                    best = best.min(start.elapsed().as_secs_f64());
-                    outcome.take_words(out);
-                    slowest = outcome.timings;
-                }
-                let mut by_stem = std::collections::BTreeMap::<_, u64>::new();
-                slowest.iter().for_each(|t| *by_stem.entry(t.stem).or_default() += t.nanos / 1_000_000);
-                println!(
-                    "{} {:?}: {:.2} M pairs/s, ms: {by_stem:?}",
-                    engine.gpu().info.name,
-                    engine.shape(),
-                    f64::from(n) / best / 1e6
-                );
-            };
-            on_each(&Options { shape, timestamps: true, ..Options::default() }, run);
-        }
     }
 }

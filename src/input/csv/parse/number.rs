@@ -10,6 +10,88 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The number that the first `len` bytes (1 to 8) of a little-endian word spell in decimal digits; `None` if they are not all
+/// digits. Eight digits are added up in three multiplications, pairs first.
+#[inline(always)]
+fn digits(word: u64, len: usize) -> Option<u64> {
+    // The bytes move to the end; zeros come in before them.
+    let digits = (word ^ ZEROS) << (64 - len * 8);
+    if ((digits + 0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let pairs = digits * 10 + (digits >> 8);
+    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
+    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
+    Some(low.wrapping_add(high) >> 32)
+}
+
+/// The eight bytes of `data` from `at` on.
+#[inline(always)]
+fn word(data: &[u8], at: usize) -> Option<u64> {
+    data.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// [`int`] of `data[start..end]`, quick where it has up to 16 digits and some bytes follow it.
+#[inline(always)]
+pub(in super::super) fn int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
+    let negative = data.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let len = end.wrapping_sub(first);
+    let quick = match len {
+        1..=8 => word(data, first).and_then(|word| digits(word, len)),
+        9..=16 => {
+            let high = word(data, first).and_then(|word| digits(word, len - 8));
+            let low = word(data, end - 8).and_then(|word| digits(word, 8));
+            high.zip(low).map(|(high, low)| high * 100_000_000 + low)
+        }
+        _ => None,
+    };
+    match quick {
+        Some(value) => Some(if negative { -(value as i64) } else { value as i64 }),
+        None => int(&data[start..end]),
+    }
+}
+
+/// [`float64`] of `data[start..end]`, quick where it has up to 7 digits before the point and up to 8 after it, no exponent, and
+/// some bytes follow it.
+#[inline(always)]
+pub(in super::super) fn float64_at(data: &[u8], start: usize, end: usize) -> Option<f64> {
+    let negative = data.get(start) == Some(&b'-');
+    let first = start + usize::from(negative);
+    let len = end.wrapping_sub(first);
+    match short_float(data, first, len) {
+        Some(value) => Some(if negative { -value } else { value }),
+        None => float64(&data[start..end]),
+    }
+}
+
+/// A number without a sign, below 10^15 units of at most 10^-8: integer and power of ten are floats, and one division rounds
+/// once (see [`float64`]).
+#[inline(always)]
+fn short_float(data: &[u8], first: usize, len: usize) -> Option<f64> {
+    if !(1..=16).contains(&len) {
+        return None;
+    }
+    let head = word(data, first)?;
+    // The lowest set bit is exact; a byte after a point may seem to be one (Warren, "Hacker's Delight", 6-1).
+    let apart = head ^ 0x2e2e_2e2e_2e2e_2e2e;
+    let points = apart.wrapping_sub(0x0101_0101_0101_0101) & !apart & 0x8080_8080_8080_8080;
+    let point = points.trailing_zeros() as usize / 8;
+    if points == 0 || point >= len {
+        return (len <= 8).then(|| digits(head, len))?.map(|value| value as i64 as f64);
+    }
+    let places = len - 1 - point;
+    if places > 8 || len == 1 {
+        return None;
+    }
+    let whole = if point == 0 { 0 } else { digits(head, point)? };
+    let part = if places == 0 { 0 } else { digits(word(data, first + point + 1)?, places)? };
+    // Signed numbers become floats in one step.
+    Some((whole * WHOLE_POWERS[places] + part) as i64 as f64 / POWERS[places])
+}
+
 /// Decimal digits only, with a sign or none; exact or `None`.
 #[inline]
 pub(in super::super) fn int(text: &[u8]) -> Option<i64> {
@@ -95,6 +177,9 @@ const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
+
+/// 10^0 … 10^8.
+const WHOLE_POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The nearest float64; also `inf`, `infinity` and `nan` in any case.
 #[inline]
@@ -246,6 +331,19 @@ mod tests {
             prop_assert_eq!(float64(text.as_bytes()).map(f64::to_bits), want);
             let want = text.parse::<f32>().ok().map(f32::to_bits);
             prop_assert_eq!(float32(text.as_bytes()).map(f32::to_bits), want);
+        }
+
+        #[test]
+        fn numbers_within_text_are_what_they_are_alone(
+            text in "[-+]?[0-9]{0,9}[.,e/:x]?[0-9]{0,9}[0-9.]?",
+            before in "[-0-9.,]{0,3}",
+            after in "[-0-9.,]{0,20}",
+        ) {
+            let all = format!("{before}{text}{after}");
+            let (start, end) = (before.len(), before.len() + text.len());
+            prop_assert_eq!(int_at(all.as_bytes(), start, end), int(text.as_bytes()));
+            let bits = |float: Option<f64>| float.map(f64::to_bits);
+            prop_assert_eq!(bits(float64_at(all.as_bytes(), start, end)), bits(float64(text.as_bytes())));
         }
 
         #[test]

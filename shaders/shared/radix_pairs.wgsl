@@ -1,0 +1,17 @@
+// A value goes along with every key.
+
+const PAIRS: bool = true;
+
+@group(0) @binding(4) var<storage, read> values_in: array<u32>;
+@group(0) @binding(5) var<storage, read_write> values_out: array<u32>;
+
+fn value_at(i: u32) -> u32 {
+    if (params.iota != 0u) {
+        return i;
+    }
+    return values_in[i];
+}
+
+fn put_value(place: u32, value: u32) {
+    values_out[place] = value;
+}
