@@ -7,7 +7,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use tidemill::aggregate::{count, max, min, sum, top_k};
+use tidemill::aggregate::{count, count_distinct, max, median, min, sum, top_k};
+use tidemill::exec::Receiver;
 use tidemill::{Device, Engine, Error, Input, Job, col, lit};
 
 const ROWS: u64 = 150_000;
@@ -178,4 +179,73 @@ fn lists_of_many_groups_come_in_key_order() {
     assert!(read(&report.batches) == expected(&rows));
     let tops: usize = report.batches.iter().map(|b| b.column(6).as_list::<i32>().values().len()).sum();
     assert_eq!(tops, report.rows());
+}
+
+/// So little memory that rows and groups go to disk.
+const LITTLE: u64 = 47 << 20;
+
+#[test]
+fn what_does_not_fit_the_memory_comes_back_from_disk_the_same() {
+    let rows = rows(1_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let value = || col("value");
+    let bags = job()
+        .aggregate(median(value()).named("middle"))
+        .aggregate(count_distinct(col("text")).named("texts"))
+        .aggregate(top_k(col("whole"), 2).named("top"))
+        .aggregate(min(col("text")).named("first"));
+    let jobs = [
+        job(),
+        Job { limit: Some(70_000), ..job() },
+        job().aggregate(sum(col("whole")).named("all")),
+        bags.having(col("least").gt(lit(-400))),
+        Job { limit: Some(500), ..job().order_by("least desc, most").unwrap() },
+        Job::new().aggregate(sum(value()).named("total")).aggregate(count().named("rows")),
+    ];
+    for (at, job) in jobs.iter().enumerate() {
+        let plain = engine(2).run(job, &input(&rows)).unwrap();
+        assert!(!plain.ledger.details.iter().any(|d| d.starts_with("spilled")), "{:?}", plain.ledger.details);
+        let little = engine(2).chunk_bytes(1 << 16).memory(LITTLE).temp_dir(folder.path());
+        let spilled = little.run(job, &input(&rows)).unwrap();
+        let expected = at + 1 < jobs.len(); // a job without keys holds one group
+        assert_eq!(spilled.ledger.details.iter().any(|d| d.starts_with("spilled")), expected, "job {at}");
+        assert!(spilled.batches == plain.batches, "job {at}");
+        assert_eq!(spilled.ledger.groups, plain.ledger.groups);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn too_little_memory_and_no_room_on_disk_are_errors_that_say_so() {
+    let rows = rows(1_000_000);
+    // Without a limit all of it would have to be sorted in memory.
+    let sorted = job().order_by("least desc").unwrap();
+    let error = engine(2).chunk_bytes(1 << 16).memory(LITTLE).run(&sorted, &input(&rows)).unwrap_err();
+    assert!(error.to_string().contains("--limit"), "{error}");
+    let error = engine(2).memory(20 << 20).run(&job(), &input(&rows)).unwrap_err();
+    assert!(matches!(error, Error::Resource { .. }), "{error}");
+    assert!(error.to_string().contains("--memory"), "{error}");
+    let nowhere = engine(2).chunk_bytes(1 << 16).memory(LITTLE).temp_dir("/no/such/folder");
+    let error = nowhere.run(&job(), &input(&rows)).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("/no/such/folder"), "{error}");
+}
+
+#[test]
+fn a_result_is_given_away_batch_by_batch() {
+    struct Counts(usize, Vec<usize>);
+    impl Receiver for Counts {
+        fn begin(&mut self, _: &arrow_schema::SchemaRef, rejects: &[tidemill::input::Reject]) -> tidemill::Result<()> {
+            assert!(rejects.is_empty() && self.1.is_empty());
+            self.0 += 1;
+            Ok(())
+        }
+        fn batch(&mut self, batch: RecordBatch) -> tidemill::Result<()> {
+            self.1.push(batch.num_rows());
+            if self.1.len() == 2 { Err(Error::Cancelled) } else { Ok(()) }
+        }
+    }
+    let mut counts = Counts(0, Vec::new());
+    let error = engine(2).run_into(&job(), &input(&rows(1_000_000)), &mut counts).unwrap_err();
+    assert!(matches!(error, Error::Cancelled), "{error}");
+    assert_eq!((counts.0, counts.1), (1, vec![65_536, 65_536]));
 }

@@ -150,6 +150,27 @@ impl Extreme {
         }
     }
 
+    /// Appends the bytes of the groups; [`Extreme::take`] reads them back.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.seen);
+        self.words.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        self.wides.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+    }
+
+    /// Reads `groups` groups of the kind of `self` off the front of `bytes`; `None` if they are not whole.
+    pub fn take(&self, bytes: &mut &[u8], groups: usize) -> Option<Extreme> {
+        let seen = bytes.split_off(..groups)?.to_vec();
+        let (mut words, mut wides) = (Vec::new(), Vec::new());
+        if self.class == Class::Wide {
+            let bytes = bytes.split_off(..groups.checked_mul(16)?)?;
+            wides.extend(bytes.chunks_exact(16).map(|b| b.try_into().map_or(u128::MAX, u128::from_le_bytes)));
+        } else {
+            let bytes = bytes.split_off(..groups.checked_mul(8)?)?;
+            words.extend(bytes.chunks_exact(8).map(|b| b.try_into().map_or(u64::MAX, u64::from_le_bytes)));
+        }
+        Some(Extreme { class: self.class, largest: self.largest, words, wides, seen, dict: self.dict.clone() })
+    }
+
     /// The value of a group; null if it saw none.
     pub fn value(&self, group: usize) -> Value {
         if self.seen[group] == 0 {

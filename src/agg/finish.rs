@@ -221,14 +221,24 @@ pub fn key_column(key: &super::super::column::KeyColumn, ty: &Type, groups: &[u3
         .filter(|n| n.null_count() > 0);
     let word = |group: &u32| key.lo[*group as usize];
     let valid = |group: &u32| key.is_valid(*group as usize);
+    // A key's values are of its type: the cast loses nothing.
+    macro_rules! narrow {
+        ($arm:ident, $ty:ty) => {
+            ColumnData::$arm(groups.iter().map(|g| if valid(g) { word_int(word(g)) as $ty } else { 0 }).collect())
+        };
+    }
     let data = match (key.class, ty) {
         (Class::Str, _) => {
             let dict = key.dict.clone().unwrap_or_default();
             ColumnData::Str { codes: groups.iter().map(|g| word(g) as u32).collect(), dict }
         }
-        (Class::Int, Type::Int64 | Type::Timestamp(_)) => {
-            ColumnData::I64(groups.iter().map(|g| if valid(g) { word_int(word(g)) } else { 0 }).collect())
-        }
+        (Class::Int, Type::Int8) => narrow!(I8, i8),
+        (Class::Int, Type::Int16) => narrow!(I16, i16),
+        (Class::Int, Type::Int32 | Type::Date) => narrow!(I32, i32),
+        (Class::Int, Type::UInt8) => narrow!(U8, u8),
+        (Class::Int, Type::UInt16) => narrow!(U16, u16),
+        (Class::Int, Type::UInt32) => narrow!(U32, u32),
+        (Class::Int, Type::Int64 | Type::Timestamp(_)) => narrow!(I64, i64),
         (Class::Float, Type::Float64) => {
             ColumnData::F64(groups.iter().map(|g| if valid(g) { word_float(word(g)) } else { 0.0 }).collect())
         }

@@ -125,6 +125,11 @@ impl Layout {
         changed
     }
 
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.words.capacity() * size_of::<Word>() + self.columns.capacity() * 24
+    }
+
     /// The tightest layout for all keys of `layouts`, with the ranks of strings in place of their codes. The keys have the
     /// shape of `columns`.
     pub fn ranked<'a>(columns: &[KeyColumn], layouts: impl Iterator<Item = &'a Layout>) -> (Layout, Ranks) {
@@ -217,6 +222,35 @@ impl Layout {
             values.iter_mut().zip(&nulls).for_each(|(v, &null)| *v &= null.wrapping_sub(1));
             place(planes, new.at, new.bits, |row| values[row]);
         }
+    }
+
+    /// Bytes that every plane's part of a key needs.
+    fn plane_bytes(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.planes()).map(|plane| (self.bits.saturating_sub(64 * plane as u32)).min(64).div_ceil(8) as usize)
+    }
+
+    /// Appends packed keys in as few whole bytes as they need.
+    pub fn put_keys(&self, planes: &[Vec<u64>], out: &mut Vec<u8>) {
+        for (plane, bytes) in planes.iter().zip(self.plane_bytes()) {
+            plane.iter().for_each(|key| out.extend_from_slice(&key.to_le_bytes()[..bytes]));
+        }
+    }
+
+    /// Reads `rows` packed keys off the front of `bytes`; `None` if they are not whole.
+    pub fn take_keys(&self, bytes: &mut &[u8], rows: usize) -> Option<Vec<Vec<u64>>> {
+        let mut plane = |size: usize| {
+            if size == 0 {
+                return Some(vec![0; rows]);
+            }
+            let bytes = bytes.split_off(..rows.checked_mul(size)?)?;
+            let key = |bytes: &[u8]| {
+                let mut word = [0; 8];
+                word[..size].copy_from_slice(bytes);
+                u64::from_le_bytes(word)
+            };
+            Some(bytes.chunks_exact(size).map(key).collect())
+        };
+        self.plane_bytes().map(&mut plane).collect()
     }
 
     /// The keys packed in `planes`; `ranks` say which codes stand behind the ranks of strings.

@@ -148,6 +148,45 @@ impl State {
         }
     }
 
+    /// Appends the bytes of the states; [`State::take`] reads them back.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            State::Count(counts) => counts.iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes())),
+            State::IntSum(sums) => sums.put(out),
+            State::FloatSum(sums) => sums.put(out),
+            State::IntProduct(sums) => sums.put(out),
+            State::FloatProduct(sums) => sums.put(out),
+            State::Extreme(extreme) => extreme.put(out),
+            State::Bag(bag) => bag.put(out),
+        }
+    }
+
+    /// Reads the states of `groups` groups off the front of `bytes`; `like` is of the same kind and knows the dictionary.
+    /// `None` if the bytes are not whole or not sound.
+    pub fn take(like: &State, bytes: &mut &[u8], groups: usize) -> Option<State> {
+        let state = match like {
+            State::Count(_) => {
+                let bytes = bytes.split_off(..groups.checked_mul(8)?)?;
+                let count = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+                return Some(State::Count(bytes.chunks_exact(8).map(count).collect()));
+            }
+            State::IntSum(_) => State::IntSum(IntSumColumn::take(bytes)?),
+            State::FloatSum(_) => State::FloatSum(SumColumn::take(bytes)?),
+            State::IntProduct(_) => State::IntProduct(IntProductColumn::take(bytes)?),
+            State::FloatProduct(_) => State::FloatProduct(ProductColumn::take(bytes)?),
+            State::Extreme(like) => State::Extreme(like.take(bytes, groups)?),
+            State::Bag(like) => State::Bag(like.take(bytes, groups)?),
+        };
+        let whole = match &state {
+            State::IntSum(sums) => sums.len() == groups,
+            State::FloatSum(sums) => sums.len() == groups,
+            State::IntProduct(sums) => sums.len() == groups,
+            State::FloatProduct(sums) => sums.len() == groups,
+            _ => true,
+        };
+        whole.then_some(state)
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         match self {

@@ -76,6 +76,12 @@ pub trait Worker: Send {
         Vec::new()
     }
 
+    /// Bytes of rows and groups it holds in this machine's memory. A worker that holds too much is asked to
+    /// [`finish`](Worker::finish), and goes on with nothing.
+    fn held(&self) -> usize {
+        0
+    }
+
     /// Time spent, by name, for the ledger: "upload", "kernel", "readback" …
     fn timings(&self) -> Vec<(&'static str, std::time::Duration)>;
 

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, types as arrow};
-use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, ScalarBuffer};
+use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, NullArray, PrimitiveArray, StringArray, types as arrow};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::key::CANONICAL_NAN;
 use super::{Column, ColumnData, Dictionary, Type, Unit, Value};
@@ -196,17 +195,7 @@ impl Column {
                 ColumnData::Str { codes: values.into(), dict }
             }
         };
-        let nulls = columns.iter().any(|c| c.nulls.is_some()).then(|| {
-            let mut valid = BooleanBufferBuilder::new(rows);
-            for column in columns {
-                match &column.nulls {
-                    Some(nulls) => valid.append_buffer(nulls.inner()),
-                    None => valid.append_n(column.len(), true),
-                }
-            }
-            NullBuffer::new(valid.finish())
-        });
-        Ok(Column { ty: first.ty.clone(), data, nulls: nulls.filter(|n| n.null_count() > 0) })
+        Ok(Column { ty: first.ty.clone(), data, nulls: join_nulls(columns, rows) })
     }
 
     /// The Arrow array of columns of one type one after the other. There must be one at least.
@@ -244,34 +233,59 @@ impl Column {
 
 /// Strings written out, column after column.
 fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
-    let mut array = StringBuilder::with_capacity(columns.iter().map(Column::len).sum(), 0);
+    let rows: usize = columns.iter().map(Column::len).sum();
+    let mut ends: Vec<i32> = Vec::with_capacity(rows + 1);
+    ends.push(0);
+    let mut bytes: Vec<u8> = Vec::new();
     for column in columns {
         let ColumnData::Str { codes, dict } = &column.data else {
             return Err(Error::internal(format!("a column of {} holds no strings", column.ty)));
         };
         let strings = dict.read();
-        // Sorted keys repeat: the text of a code is looked up once for a run of it.
-        let mut last = None;
-        for (row, &code) in codes.iter().enumerate() {
-            if column.is_null(row) {
-                array.append_null();
-                continue;
-            }
-            let text = match last {
-                Some((same, text)) if same == code => text,
-                _ => strings.get(code),
-            };
-            last = Some((code, text));
-            if array.values_slice().len() + text.len() > i32::MAX as usize {
+        let mut row = 0;
+        while row < codes.len() {
+            // Sorted keys repeat: the text of a code is looked up once for a run of it.
+            let run = codes[row..].iter().take_while(|code| **code == codes[row]).count();
+            let valid = |row: &usize| !column.is_null(*row);
+            // The code under a null may be none of the dictionary.
+            let text = (row..row + run).any(|row| valid(&row)).then(|| strings.get(codes[row]));
+            let text = text.as_ref().map_or(&[][..], |text| text.as_bytes());
+            if bytes.len() + text.len() * run > i32::MAX as usize {
                 return Err(Error::Resource {
-                    message: format!("a batch of {} rows has more than 2 GiB of text in one column", codes.len()),
+                    message: format!("a batch of {rows} rows has more than 2 GiB of text in one column"),
                     help: None,
                 });
             }
-            array.append_value(text);
+            if bytes.is_empty() {
+                bytes.reserve((text.len() + 2) * rows.min(1 << 20));
+            }
+            for row in row..row + run {
+                if valid(&row) {
+                    bytes.extend_from_slice(text);
+                }
+                ends.push(bytes.len() as i32);
+            }
+            row += run;
         }
     }
-    Ok(Arc::new(array.finish()))
+    let nulls = join_nulls(columns, rows);
+    let array = StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), nulls);
+    Ok(Arc::new(array.map_err(|e| Error::internal(format!("string column: {e}")))?))
+}
+
+/// Which rows of columns one after the other are not null; `None` if all are.
+fn join_nulls(columns: &[Column], rows: usize) -> Option<NullBuffer> {
+    if columns.iter().all(|column| column.nulls.is_none()) {
+        return None;
+    }
+    let mut valid = BooleanBufferBuilder::new(rows);
+    for column in columns {
+        match &column.nulls {
+            Some(nulls) => valid.append_buffer(nulls.inner()),
+            None => valid.append_n(column.len(), true),
+        }
+    }
+    Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0)
 }
 
 #[cfg(test)]
@@ -284,6 +298,29 @@ mod tests {
         let array = Column::from_values(&Type::Float64, &nans, None).unwrap().to_arrow().unwrap();
         let floats = array.as_any().downcast_ref::<arrow_array::Float64Array>().unwrap();
         assert!(floats.values().iter().all(|f| f.to_bits() == CANONICAL_NAN));
+    }
+
+    #[test]
+    fn columns_join_with_their_nulls() {
+        let dict = Dictionary::new();
+        let text = |values: &[Option<&str>]| {
+            let values: Vec<Value> = values.iter().map(|v| v.map_or(Value::Null, |v| Value::Str(v.into()))).collect();
+            Column::from_values(&Type::Str, &values, Some(&dict)).unwrap()
+        };
+        let parts = [text(&[Some("b"), Some("b"), None]), text(&[]), text(&[Some(""), Some("é"), Some("b")])];
+        let array = Column::join_to_arrow(&parts).unwrap();
+        let strings = array.as_any().downcast_ref::<StringArray>().unwrap();
+        let read: Vec<_> = strings.iter().collect();
+        assert_eq!(read, [Some("b"), Some("b"), None, Some(""), Some("é"), Some("b")]);
+        let joined = Column::concat(&parts).unwrap();
+        assert_eq!((joined.len(), joined.value(2), joined.value(5)), (6, Value::Null, Value::Str("b".into())));
+        let ints = |values: &[i64]| {
+            Column::from_values(&Type::Int16, &values.iter().map(|&v| Value::Int(v)).collect::<Vec<_>>(), None).unwrap()
+        };
+        let joined = Column::concat(&[ints(&[1, 2]), ints(&[-3])]).unwrap();
+        assert_eq!((0..3).map(|r| joined.value(r)).collect::<Vec<_>>(), [1, 2, -3].map(Value::Int));
+        assert!(Column::concat(&[ints(&[1]), text(&[None])]).is_err());
+        assert!(Column::concat(&[]).is_err());
     }
 
     #[test]

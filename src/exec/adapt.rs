@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::run::{Grouped, Shared, on_threads, take};
+use super::run::{Shared, on_threads, take};
+use super::spill::Grouped;
 use crate::Result;
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Course, Pilot, Progress, Rival, UnfinishedChunk, Worker};
@@ -105,6 +106,7 @@ impl Shared<'_> {
             }
             let (rows, started) = (chunk.rows as f64, Instant::now());
             self.push(&mut *worker, chunk, &mut Vec::new());
+            self.relieve(&mut *worker);
             let (spent, so_far) = (started.elapsed().as_secs_f64(), self.so_far());
             if lock(pilot).cpu_chunk(rows, spent, worker.groups() as f64, so_far) {
                 // The receiver is there until every sender is gone.

@@ -45,7 +45,7 @@ impl Threads<'_> {
 }
 
 /// Some rows of the result.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Piece {
     pub rows: usize,
     /// One for each output.
@@ -66,11 +66,19 @@ pub(super) enum PieceColumn {
 /// Some rows of a piece.
 type Cut = (Arc<Piece>, Range<usize>);
 
+/// Makes a piece.
+pub(super) type Make<'a> = Box<dyn FnOnce() -> Result<Piece> + Send + 'a>;
+
+/// Gives the next piece to be made, in the order of the result; asked by one thread at a time.
+pub(super) type Source<'a> = Box<dyn FnMut() -> Result<Option<Make<'a>>> + Send + 'a>;
+
 /// What the threads share.
 struct State {
-    /// The next piece nobody has taken, and the next one to be cut.
-    take: usize,
+    /// Pieces that have been given out to be made, and the next one to be cut.
+    taken: usize,
     cut: usize,
+    /// Whether there is no further piece.
+    ended: bool,
     /// Pieces that came before their turn.
     early: BTreeMap<usize, Piece>,
     /// Rows that are not in a batch yet.
@@ -89,26 +97,25 @@ struct State {
 struct Emitter<'a> {
     plan: &'a Plan,
     schema: SchemaRef,
-    pieces: usize,
-    make: &'a (dyn Fn(usize) -> Result<Piece> + Sync),
     threads: &'a Threads<'a>,
+    source: Mutex<Source<'a>>,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// Makes `pieces` pieces by `make`, cuts them into batches of at most `limit` rows altogether, and gives those to `sink` in
+/// Makes the pieces of `source`, cuts them into batches of at most `limit` rows altogether, and gives those to `sink` in
 /// order. Rows given.
-pub(super) fn emit(
-    plan: &Plan,
-    threads: &Threads<'_>,
-    pieces: usize,
-    make: &(dyn Fn(usize) -> Result<Piece> + Sync),
+pub(super) fn emit<'a>(
+    plan: &'a Plan,
+    threads: &'a Threads<'a>,
+    source: Source<'a>,
     limit: Option<u64>,
     sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<u64> {
     let state = State {
-        take: 0,
+        taken: 0,
         cut: 0,
+        ended: false,
         early: BTreeMap::new(),
         pending: VecDeque::new(),
         pending_rows: 0,
@@ -119,7 +126,8 @@ pub(super) fn emit(
         stop: false,
     };
     let schema = result_schema(&plan.outputs);
-    let emitter = Emitter { plan, schema, pieces, make, threads, state: Mutex::new(state), changed: Condvar::new() };
+    let source = Mutex::new(source);
+    let emitter = Emitter { plan, schema, threads, source, state: Mutex::new(state), changed: Condvar::new() };
     // A pool of one for each thread: what would use all threads for one piece stays on the thread that makes it.
     let pools = (0..threads.count.max(1)).map(|_| thread_pool(1)).collect::<Result<Vec<_>>>()?;
     let (sender, receiver) = bounded(WAITING);
@@ -181,26 +189,48 @@ impl Emitter<'_> {
                     Err(error) => self.fail(usize::MAX, error),
                 }
                 state = self.lock();
-            } else if state.take < self.pieces && state.left > 0 {
-                let piece = state.take;
-                state.take += 1;
+            } else if !state.ended {
                 drop(state);
-                match self.threads.go_on().and_then(|()| (self.make)(piece)) {
-                    Ok(made) => {
-                        state = self.lock();
-                        state.early.insert(piece, made);
-                        self.cut(&mut state);
-                    }
-                    Err(error) => {
-                        self.fail(piece, error);
-                        return;
-                    }
-                }
-            } else if state.cut >= state.take {
+                self.next_piece();
+                state = self.lock();
+            } else if state.cut >= state.taken {
                 return;
             } else {
                 state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
             }
+        }
+    }
+
+    /// Makes the next piece, if there is one.
+    fn next_piece(&self) {
+        let mut source = self.source.lock().unwrap_or_else(|e| e.into_inner());
+        if self.lock().ended {
+            return;
+        }
+        let next = self.threads.go_on().and_then(|()| source());
+        let mut state = self.lock();
+        let piece = state.taken;
+        let make = match next {
+            Ok(Some(make)) => make,
+            Ok(None) => {
+                state.ended = true;
+                return self.cut(&mut state);
+            }
+            Err(error) => {
+                drop(state);
+                return self.fail(piece, error);
+            }
+        };
+        state.taken += 1;
+        drop(state);
+        drop(source);
+        match make() {
+            Ok(made) => {
+                let mut state = self.lock();
+                state.early.insert(piece, made);
+                self.cut(&mut state);
+            }
+            Err(error) => self.fail(piece, error),
         }
     }
 
@@ -227,7 +257,7 @@ impl Emitter<'_> {
                 state.pending.push_back((Arc::new(piece), 0..rows));
             }
         }
-        let last = state.cut == self.pieces || state.left == 0;
+        let last = state.ended && state.cut == state.taken || state.left == 0;
         while state.pending_rows >= BATCH_ROWS || last && state.pending_rows > 0 {
             let mut cuts = Vec::new();
             let mut missing = BATCH_ROWS.min(state.pending_rows);
@@ -269,9 +299,9 @@ impl Emitter<'_> {
 }
 
 /// A thread that panics leaves a piece unmade: nobody may wait for it.
-struct EndOnPanic<'a>(&'a Emitter<'a>);
+struct EndOnPanic<'a, 'e>(&'a Emitter<'e>);
 
-impl Drop for EndOnPanic<'_> {
+impl Drop for EndOnPanic<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.lock().stop = true;

@@ -1,5 +1,6 @@
 //! The engine: a job and an input in, batches and a ledger out.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -9,9 +10,10 @@ use arrow_schema::SchemaRef;
 
 use super::adapt::{Auto, Opened};
 use super::emit::{Threads, thread_pool};
+use super::memory::Memory;
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
-use super::{Ledger, Observer};
+use super::{Ledger, Observer, Receiver};
 use crate::backend::gpu::GpuOptions;
 use crate::backend::{self, Backend, Choice, Device, Feed, Rates};
 use crate::column::Type;
@@ -27,6 +29,8 @@ pub struct Engine {
     /// `None`: what suits the source and the backend.
     chunk_bytes: Option<usize>,
     max_rejects: Option<u64>,
+    memory: Option<u64>,
+    temp_dir: Option<PathBuf>,
     cancel: Arc<AtomicBool>,
     observer: Option<Arc<dyn Observer>>,
     options: GpuOptions,
@@ -75,6 +79,8 @@ impl Engine {
             threads: 0,
             chunk_bytes: None,
             max_rejects: None,
+            memory: None,
+            temp_dir: None,
             cancel: Arc::default(),
             observer: None,
             options: GpuOptions::default(),
@@ -105,6 +111,19 @@ impl Engine {
     /// Sets up to `most` bad rows aside ([`RunReport::rejects`]) instead of stopping at the first.
     pub fn max_rejects(mut self, most: u64) -> Self {
         self.max_rejects = Some(most);
+        self
+    }
+
+    /// Bytes the process may take while it runs; groups that do not fit go to a temporary file. The result does not depend
+    /// on it. Unless it is set, it is three quarters of the machine's memory, where the system says how much that is.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// The folder for temporary files; else the system's.
+    pub fn temp_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.temp_dir = Some(folder.into());
         self
     }
 
@@ -188,12 +207,23 @@ impl Engine {
     /// Whatever [`Error`] names: a job that does not fit the schema, bad rows, a result that does not fit its type, a
     /// device that is not there.
     pub fn run(&self, job: &Job, input: &Input) -> Result<RunReport> {
+        let mut batches = Vec::new();
+        let report = self.run_into(job, input, &mut batches)?;
+        Ok(RunReport { batches, ..report })
+    }
+
+    /// Runs a job over an input and gives the result to `receiver`, batch by batch as far as the job allows: a large result
+    /// is never in memory as a whole. The report has no batches.
+    ///
+    /// # Errors
+    /// As [`Engine::run`], and what `receiver` gives. If values of the result are in error, `receiver` sees no batch.
+    pub fn run_into(&self, job: &Job, input: &Input, receiver: &mut dyn Receiver) -> Result<RunReport> {
         let started = Instant::now();
         let mut ledger = Ledger::default();
         let mut source = Arc::clone(input.source());
         loop {
             let plan = lower(job, source.schema())?;
-            match self.run_plan(&plan, &source, ledger.clone(), started) {
+            match self.run_plan(&plan, &source, ledger.clone(), started, receiver) {
                 // Types only ever widen, and there are few: this ends.
                 Err(Error::Misfit { place, found, inferred, wider }) => {
                     let column = place.column.clone().unwrap_or_default();
@@ -224,11 +254,15 @@ impl Engine {
         source: &Arc<dyn Source>,
         mut ledger: Ledger,
         started: Instant,
+        receiver: &mut dyn Receiver,
     ) -> Result<RunReport> {
         let (backend, reason, auto) = self.backend(plan)?;
         ledger.device = backend.name();
         ledger.device_reason = reason;
+        let folder = || self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        let memory = self.memory.or_else(Memory::usual).map(|bytes| Memory { bytes, folder: folder() });
         let settings = Settings {
+            memory: memory.as_ref(),
             threads: self.threads_used(),
             chunk_bytes: self.chunk_bytes_for(&**source, &*backend),
             max_rejects: self.max_rejects,
@@ -240,12 +274,10 @@ impl Engine {
         let finishing = Instant::now();
         let pool = thread_pool(settings.threads)?;
         let threads = Threads { count: settings.threads, pool: &pool, cancel: &self.cancel };
-        let mut batches = Vec::new();
-        let mut keep = |batch| {
-            batches.push(batch);
-            Ok(())
-        };
-        let finished = finish(plan, found, &threads, &mut keep);
+        let schema = result_schema(&plan.outputs);
+        let finished = receiver
+            .begin(&schema, &rejects)
+            .and_then(|()| finish(plan, found, &threads, &mut |batch| receiver.batch(batch)));
         if let (Err(_), Some(observer)) = (&finished, settings.observer) {
             observer.failed(&rejects);
         }
@@ -261,7 +293,7 @@ impl Engine {
             )));
         }
         let types = plan.outputs.iter().map(|o| o.ty.clone()).collect();
-        Ok(RunReport { schema: result_schema(&plan.outputs), types, batches, rejects, ledger })
+        Ok(RunReport { schema, types, batches: Vec::new(), rejects, ledger })
     }
 
     /// The backend for a plan, why that one, and a device that may take over.

@@ -5,15 +5,21 @@ mod emit;
 mod engine;
 mod explain;
 mod ledger;
+mod memory;
 mod result;
 mod run;
 mod shuffle;
 mod sort;
+mod spill;
 mod table;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::Result;
 use crate::input::Reject;
 
 /// How far a run is.
@@ -35,5 +41,31 @@ pub trait Observer: Send + Sync {
     /// The run fails; these rows had been set aside until then, in the order of the input.
     fn failed(&self, rejects: &[Reject]) {
         _ = rejects;
+    }
+}
+
+/// Takes the result of a run, on the thread that runs it.
+pub trait Receiver {
+    /// All input has been read; these rows have been set aside, in the order of the input. Called once, before any batch.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn begin(&mut self, schema: &SchemaRef, rejects: &[Reject]) -> Result<()>;
+
+    /// The next rows of the result, in its order.
+    ///
+    /// # Errors
+    /// Whatever ends the run.
+    fn batch(&mut self, batch: RecordBatch) -> Result<()>;
+}
+
+impl Receiver for Vec<RecordBatch> {
+    fn begin(&mut self, _: &SchemaRef, _: &[Reject]) -> Result<()> {
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.push(batch);
+        Ok(())
     }
 }

@@ -1,15 +1,16 @@
 //! From what a run has found to the result: in one piece if it is small, else partition by partition.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
-use rayon::prelude::*;
 
-use super::emit::{Threads, emit};
+use super::emit::{Make, Piece, Source, Threads, emit};
 use super::shuffle::{Found, PARTITION, Shuffled};
 use super::sort::{Term, sort};
+use super::spill::Distributed;
 use super::table::Table;
 use crate::agg::{Function, Partial};
 use crate::column::{Class, Type};
@@ -17,6 +18,8 @@ use crate::expr::{NodeId, Op};
 use crate::plan::{Call, Output, Plan};
 use crate::{Error, Result};
 
+/// Bytes of a value that waits to be sorted, with what sorting needs.
+const KEPT_BYTES: usize = 24;
 /// Groups up to this many are finished as one.
 const ONE_PIECE: usize = 1 << 16;
 
@@ -41,9 +44,13 @@ pub(super) fn finish(
     sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> Result<Finished> {
     // A job without keys gives one row, even of nothing.
-    if plan.stage.keys.is_empty() && found.groups.groups == 0 && found.rows.is_empty() {
+    if plan.stage.keys.is_empty() && found.groups.groups == 0 && found.rows.is_empty() && found.spilled.is_none() {
         found.groups.groups = 1;
         found.groups.states.iter_mut().for_each(|s| s.resize(1));
+    }
+    if let Some(spilled) = found.spilled.take() {
+        let partitioned = Partitioned::Disk(spilled.distribute(threads)?);
+        return finish_partitions(plan, &partitioned, threads, sink);
     }
     if found.rows.is_empty() && found.groups.groups <= ONE_PIECE {
         let groups = found.groups.groups as u64;
@@ -53,44 +60,133 @@ pub(super) fn finish(
             table.having()?;
             table.piece(plan.limit)
         })?;
-        let pieces = Mutex::new(Some(piece));
-        let piece =
-            |_| pieces.lock().ok().and_then(|mut p| p.take()).ok_or_else(|| Error::internal("one piece, asked twice"));
-        let rows = emit(plan, threads, 1, &piece, None, sink)?;
+        let rows = emit(plan, threads, pieces([move || Ok(piece)]), None, sink)?;
         return Ok(Finished { groups, rows });
     }
     let shuffled = threads.pool.install(|| Shuffled::new(found, &plan.stage.states, PARTITION));
-    let groups = AtomicU64::new(0);
-    let table = |partition: usize| {
-        let partial = shuffled.partition(partition);
+    finish_partitions(plan, &Partitioned::Memory(Arc::new(shuffled)), threads, sink)
+}
+
+/// Partitions of neighbouring keys: all in memory, or to be read from disk some at a time.
+enum Partitioned {
+    Memory(Arc<Shuffled>),
+    Disk(Distributed),
+}
+
+impl Partitioned {
+    /// One partition after the other, as a function that gives its groups.
+    fn each<'a>(
+        &'a self,
+        threads: &'a Threads<'a>,
+    ) -> impl FnMut() -> Result<Option<Box<dyn FnOnce() -> Partial + Send>>> + Send + 'a {
+        let (mut part, mut now, mut next) = (0, None, 0);
+        move || {
+            loop {
+                let shuffled: &Arc<Shuffled> = match &now {
+                    Some(shuffled) => shuffled,
+                    None => {
+                        let shuffled = match self {
+                            Partitioned::Memory(shuffled) => (part == 0).then(|| Arc::clone(shuffled)),
+                            Partitioned::Disk(disk) => disk.part(part, threads)?.map(Arc::new),
+                        };
+                        let Some(shuffled) = shuffled else { return Ok(None) };
+                        (part, next) = (part + 1, 0);
+                        now.insert(shuffled)
+                    }
+                };
+                if next < shuffled.partitions() {
+                    let (shuffled, partition) = (Arc::clone(shuffled), next);
+                    next += 1;
+                    return Ok(Some(Box::new(move || shuffled.partition(partition))));
+                }
+                now = None;
+            }
+        }
+    }
+}
+
+/// Pieces that are there to be made.
+fn pieces<'a, F: FnOnce() -> Result<Piece> + Send + 'a>(
+    all: impl IntoIterator<Item = F, IntoIter: Send + 'a>,
+) -> Source<'a> {
+    let mut all = all.into_iter();
+    Box::new(move || Ok(all.next().map(|make| Box::new(make) as Make<'a>)))
+}
+
+fn finish_partitions(
+    plan: &Plan,
+    partitioned: &Partitioned,
+    threads: &Threads<'_>,
+    sink: &mut dyn FnMut(RecordBatch) -> Result<()>,
+) -> Result<Finished> {
+    let groups = &AtomicU64::new(0);
+    let table = move |partial: Partial| -> Result<Table<'_>, (usize, Error)> {
         groups.fetch_add(partial.groups as u64, Ordering::Relaxed);
         let order = (0..partial.groups as u32).collect();
         let mut table = Table::new(plan, partial, order)?;
         table.having().map_err(|error| (plan.calls.len(), error))?;
         Ok(table)
     };
-    let partitions = shuffled.partitions();
+    let stream = |sink: &mut dyn FnMut(RecordBatch) -> Result<()>| {
+        let mut each = partitioned.each(threads);
+        let source: Source<'_> = Box::new(move || {
+            Ok(each()?
+                .map(|partial| Box::new(move || table(partial()).map_err(|(_, error)| error)?.piece(None)) as Make<'_>))
+        });
+        emit(plan, threads, source, plan.limit, sink)
+    };
+    let reads_twice = matches!(partitioned, Partitioned::Disk(_)) && plan.order.is_empty() && plan.limit.is_none();
     if plan.order.is_empty() && !can_fail(plan) {
-        let piece = |partition| table(partition).map_err(|(_, error)| error)?.piece(None);
-        let rows = emit(plan, threads, partitions, &piece, plan.limit, sink)?;
-        return Ok(Finished { groups: groups.into_inner(), rows });
+        let rows = stream(sink)?;
+        return Ok(Finished { groups: groups.load(Ordering::Relaxed), rows });
     }
-    let tables: Vec<Result<Table<'_>, (usize, Error)>> = threads.pool.install(|| {
-        (0..partitions).into_par_iter().map(|p| threads.go_on().map_err(|e| (0, e)).and_then(|()| table(p))).collect()
-    });
-    drop(shuffled);
-    let mut whole = Vec::new();
-    let mut first: Option<(usize, Error)> = None;
-    for table in tables {
-        match table {
-            Ok(table) => whole.push(table),
-            // Of the calls the first that failed, of its groups the first in order.
-            Err(error) => first = Some(first.filter(|f| f.0 <= error.0).unwrap_or(error)),
-        }
-    }
-    if let Some((_, error)) = first {
+    // All tables first: an error in any of them is the result. What is on disk is read twice rather than kept.
+    let kept = Mutex::new(Kept::default());
+    let failed: Mutex<Option<(usize, usize, Error)>> = Mutex::new(None);
+    let mut number = 0;
+    let mut each = partitioned.each(threads);
+    let check: Source<'_> = {
+        let (kept, failed) = (&kept, &failed);
+        Box::new(move || {
+            let at = number;
+            number += 1;
+            Ok(each()?.map(|partial| {
+                let make = move || {
+                    match table(partial()) {
+                        Ok(table) if reads_twice => _ = table.piece(None)?,
+                        Ok(mut table) => {
+                            // No more rows of a partition can come than of the whole.
+                            table.first(plan.limit)?;
+                            let mut kept = lock(kept);
+                            kept.insert(at, table, plan.limit)?;
+                            if let Partitioned::Disk(disk) = partitioned {
+                                disk.keeps(kept.rows * (plan.post_inputs.len() + 1) * KEPT_BYTES)?;
+                            }
+                        }
+                        Err((call, error)) => {
+                            // Of the calls the first that failed, of its groups the first in order.
+                            let mut failed = lock(failed);
+                            if failed.as_ref().is_none_or(|(c, a, _)| (call, at) < (*c, *a)) {
+                                *failed = Some((call, at, error));
+                            }
+                        }
+                    }
+                    Ok(Piece::default())
+                };
+                Box::new(make) as Make<'_>
+            }))
+        })
+    };
+    emit(plan, threads, check, None, &mut |_| Ok(()))?;
+    if let Some((_, _, error)) = lock(&failed).take() {
         return Err(error);
     }
+    let count = groups.load(Ordering::Relaxed);
+    if reads_twice {
+        return Ok(Finished { groups: count, rows: stream(sink)? });
+    }
+    let tables: Vec<Table<'_>> =
+        std::mem::take(&mut *lock(&kept)).tables.into_values().map(|(_, table)| table).collect();
     let mut batches = Vec::new();
     let mut keep = |batch| {
         batches.push(batch);
@@ -99,27 +195,62 @@ pub(super) fn finish(
     let rows = if plan.order.is_empty() {
         // What each piece may still give.
         let mut left = plan.limit.unwrap_or(u64::MAX);
-        let mut tables = Vec::new();
-        for table in whole {
-            let rows = table.unnested()?;
-            tables.push(Mutex::new(Some((table, left))));
+        let mut all = Vec::new();
+        for table in tables {
+            let (rows, limit) = (table.unnested()?, left);
+            all.push(move || table.piece(Some(limit)));
             left = left.saturating_sub(rows as u64);
         }
-        let piece = |at: usize| {
-            let table = tables[at].lock().ok().and_then(|mut t| t.take());
-            let (table, limit) = table.ok_or_else(|| Error::internal("a piece asked for twice"))?;
-            table.piece(Some(limit))
-        };
-        emit(plan, threads, tables.len(), &piece, None, &mut keep)?
+        emit(plan, threads, pieces(all), None, &mut keep)?
     } else {
-        let piece = threads.pool.install(|| Table::join(whole)?.piece(plan.limit))?;
-        let piece = Mutex::new(Some(piece));
-        let piece =
-            |_| piece.lock().ok().and_then(|mut p| p.take()).ok_or_else(|| Error::internal("one piece, asked twice"));
-        emit(plan, threads, 1, &piece, None, &mut keep)?
+        let piece = threads.pool.install(|| Table::join(tables)?.piece(plan.limit))?;
+        emit(plan, threads, pieces([move || Ok(piece)]), None, &mut keep)?
     };
     batches.into_iter().try_for_each(sink)?;
-    Ok(Finished { groups: groups.into_inner(), rows })
+    Ok(Finished { groups: count, rows })
+}
+
+/// Tables that wait for all others.
+#[derive(Default)]
+struct Kept<'a> {
+    /// By the first of the partitions they hold; with the last.
+    tables: BTreeMap<usize, (usize, Table<'a>)>,
+    rows: usize,
+    /// Rows at which it is tried again to keep fewer.
+    most: usize,
+}
+
+impl<'a> Kept<'a> {
+    /// Keeps the table of partition `at`. Under a limit, tables of neighbouring partitions become one, and lose the rows that
+    /// cannot be among the first any more.
+    fn insert(&mut self, at: usize, table: Table<'a>, limit: Option<u64>) -> Result<()> {
+        self.rows += table.rows();
+        self.tables.insert(at, (at, table));
+        let Some(limit) = limit.and_then(|l| usize::try_from(l).ok()) else { return Ok(()) };
+        if self.rows <= self.most.max(limit.saturating_mul(4)) {
+            return Ok(());
+        }
+        let (mut run, mut next) = (Vec::new(), 0);
+        while let Some((last, table)) = self.tables.remove(&next) {
+            self.rows -= table.rows();
+            run.push(table);
+            next = last + 1;
+        }
+        if !run.is_empty() {
+            let mut first = Table::join(run)?;
+            first.first(Some(limit as u64))?;
+            self.rows += first.rows();
+            self.tables.insert(0, (next - 1, first));
+        }
+        // Lists that are unnested cannot be cut.
+        self.most = self.rows * 2;
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere ends the run anyway.
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// The groups in the order of their keys; as they are if nobody asked for an order.

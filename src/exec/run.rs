@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::adapt::Auto;
+use super::memory::Memory;
 use super::shuffle::Found;
+use super::spill::{Grouped, Spill, Spilled};
 use super::{Ledger, Observer, Progress};
-use crate::agg::{Merger, Partial, Rows};
+use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
 use crate::column::Chunk;
@@ -33,6 +35,7 @@ pub(super) struct Settings<'a> {
     pub observer: Option<&'a dyn Observer>,
     /// A device that may take over from the CPU.
     pub auto: Option<&'a Auto>,
+    pub memory: Option<&'a Memory>,
 }
 
 /// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
@@ -47,18 +50,23 @@ pub(super) fn run(
     ledger: &mut Ledger,
 ) -> Result<(Found, Vec<Reject>)> {
     let program = &stage.program;
+    let threads = settings.threads.max(1);
+    let chunk_bytes = settings.memory.map_or(settings.chunk_bytes, |m| m.chunk_bytes(settings.chunk_bytes, threads));
     let request = Request {
         columns: program.columns.iter().map(|c| c.column).collect(),
         dictionaries: dictionaries(program),
         types: program.columns.iter().map(|c| c.ty.clone()).collect(),
-        chunk_bytes: settings.chunk_bytes,
+        chunk_bytes,
         chunk_rows: CHUNK_ROWS,
         tolerant: settings.max_rejects.is_some(),
     };
+    let dictionaries = || request.dictionaries.iter().flatten().cloned().collect();
+    let spill = settings.memory.map(|memory| Spill::new(memory, stage, dictionaries(), threads, chunk_bytes));
     let scan = source.scan(&request)?;
     let shared = Shared {
         stage,
         settings,
+        spill,
         total_bytes: source.bytes(),
         scan: Mutex::new(Some((scan, 0))),
         account: Mutex::new(Account::default()),
@@ -87,6 +95,11 @@ pub(super) fn run(
         return Err(Error::Cancelled);
     }
     let merging = Instant::now();
+    let (found, spilled) = match shared.spill {
+        Some(spill) => spill.finish(found)?,
+        None => (found, None),
+    };
+    ledger.details.extend(spilled.iter().map(Spilled::describe));
     let mut rows = Vec::new();
     let mut partials = Vec::new();
     for (partial, more) in found {
@@ -117,13 +130,15 @@ pub(super) fn run(
         ledger.spend(name, time);
     }
     ledger.spend("merge", merging.elapsed());
-    Ok((Found { groups, rows }, rejects))
+    Ok((Found { groups, rows, spilled }, rejects))
 }
 
 /// What the threads of a run share.
 pub(super) struct Shared<'a> {
     pub(super) stage: &'a Arc<Stage>,
     settings: &'a Settings<'a>,
+    /// Where workers put what they cannot hold.
+    spill: Option<Spill<'a>>,
     pub(super) total_bytes: Option<u64>,
     /// The scan and the number of the next chunk; `None` when it is at its end.
     scan: Mutex<Option<(Box<dyn Scan>, u64)>>,
@@ -154,9 +169,6 @@ pub(super) struct Account {
     pub(super) reading: Duration,
     timings: Vec<(&'static str, Duration)>,
 }
-
-/// What one worker has found.
-pub(super) type Grouped = (Partial, Vec<Rows>);
 
 fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk) as usize
@@ -310,6 +322,26 @@ impl Shared<'_> {
         }
     }
 
+    /// Takes rows and groups off a worker that holds more than its share of the memory.
+    pub(super) fn relieve(&self, worker: &mut dyn Worker) {
+        let Some(spill) = &self.spill else { return };
+        let mut relieve = || {
+            if worker.held() as u64 <= spill.quota()? {
+                return Ok(());
+            }
+            match worker.finish() {
+                Ok((groups, counts)) => {
+                    self.count(counts);
+                    spill.write(&groups, worker.rows())
+                }
+                Err(Failure::Job(error) | Failure::Device { error, .. }) => Err(error),
+            }
+        };
+        if let Err(error) = relieve() {
+            self.fail(u64::MAX, error);
+        }
+    }
+
     /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
     pub(super) fn finish(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> Option<Grouped> {
         for _ in 0..2 {
@@ -343,6 +375,7 @@ impl Shared<'_> {
         let work = |mut worker: Box<dyn Worker>| {
             while let Some(chunk) = self.next_chunk() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
+                self.relieve(&mut *worker);
             }
             self.finish(&mut *worker, &mut Vec::new())
         };
@@ -416,9 +449,11 @@ impl Shared<'_> {
         };
         for chunk in chunks {
             self.push(&mut *worker, chunk, &mut Vec::new());
+            self.relieve(&mut *worker);
         }
         while let Some(chunk) = read.then(|| self.next_chunk()).flatten() {
             self.push(&mut *worker, chunk, &mut Vec::new());
+            self.relieve(&mut *worker);
         }
         self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
     }

@@ -8,9 +8,11 @@
 
 use std::ops::Range;
 use std::slice::IterMut;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::spill::Spilled;
 use crate::agg::{ArgColumn, ArgData, Layout, Partial, Ranks, Rows, State, StateSpec};
 
 /// Rows or groups of a partition, about: with their keys and arguments, less than a core's own cache holds.
@@ -25,13 +27,31 @@ const SAMPLE: usize = 32;
 pub(super) struct Found {
     pub groups: Partial,
     pub rows: Vec<Rows>,
+    /// What did not fit the memory: then all of it, and the rest is empty.
+    pub spilled: Option<Spilled>,
+}
+
+/// How the keys of a whole run are packed, in their order.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub layout: Layout,
+    pub ranks: Ranks,
+}
+
+impl Frame {
+    /// The keys of `groups`, which `own` covers.
+    pub fn pack(&self, own: &Layout, groups: &Partial) -> Vec<Vec<u64>> {
+        let (mut packed, mut keys) = (Vec::new(), Vec::new());
+        own.pack(&groups.keys, groups.groups, &mut packed);
+        own.repack(&packed, &self.layout, &self.ranks, &mut keys);
+        keys
+    }
 }
 
 /// Rows and groups by partition.
 #[derive(Debug)]
 pub(super) struct Shuffled {
-    layout: Layout,
-    ranks: Ranks,
+    frame: Arc<Frame>,
     states: Vec<StateSpec>,
     /// The packed keys of the rows, and their arguments.
     keys: Vec<Vec<u64>>,
@@ -49,24 +69,33 @@ impl Shuffled {
     /// Brings what has been found into partitions of about `size` rows or groups. Runs on the threads of the pool it is
     /// called in.
     pub fn new(found: Found, states: &[StateSpec], size: usize) -> Shuffled {
-        let Found { mut groups, mut rows } = found;
+        let Found { groups, mut rows, .. } = found;
         let mut own = Layout::new(&groups.keys);
         own.cover(&groups.keys);
         let layouts = rows.iter().map(|rows| &rows.layout).chain([&own]);
         let (layout, ranks) = Layout::ranked(&groups.keys, layouts);
+        let frame = Arc::new(Frame { layout, ranks });
         rows.par_iter_mut().for_each(|rows| {
             let mut keys = Vec::new();
-            rows.layout.repack(&rows.keys, &layout, &ranks, &mut keys);
+            rows.layout.repack(&rows.keys, &frame.layout, &frame.ranks, &mut keys);
             rows.keys = keys;
         });
-        let mut group_keys = Vec::new();
-        {
-            let mut packed = Vec::new();
-            own.pack(&groups.keys, groups.groups, &mut packed);
-            own.repack(&packed, &layout, &ranks, &mut group_keys);
-        }
+        let group_keys = frame.pack(&own, &groups);
+        Self::of_packed(&frame, groups, group_keys, rows, states, size)
+    }
+
+    /// The same of groups and rows whose keys are packed as `frame` says: those of the groups are `group_keys`.
+    pub fn of_packed(
+        frame: &Arc<Frame>,
+        mut groups: Partial,
+        group_keys: Vec<Vec<u64>>,
+        rows: Vec<Rows>,
+        states: &[StateSpec],
+        size: usize,
+    ) -> Shuffled {
         // From here on the packed keys are all that is needed.
-        groups.keys.iter_mut().for_each(|key| *key = crate::column::KeyColumn::new(key.class, key.dict.clone()));
+        groups.keys.clear();
+        let layout = &frame.layout;
         let count: usize = rows.iter().map(|rows| rows.rows).sum();
         let bounds = Bounds::sample(
             (count + groups.groups).div_ceil(size).clamp(1, MOST_PARTITIONS),
@@ -74,11 +103,10 @@ impl Shuffled {
             rows.iter().map(|rows| &rows.keys).chain([&group_keys]),
             layout.bits(),
         );
-        let (group_keys, group_order, group_bounds) = partition_groups(&group_keys, &layout, &bounds);
-        let (keys, args, row_bounds) = partition_rows(rows, count, &layout, &bounds);
+        let (group_keys, group_order, group_bounds) = partition_groups(&group_keys, layout, &bounds);
+        let (keys, args, row_bounds) = partition_rows(rows, count, layout, &bounds);
         Shuffled {
-            layout,
-            ranks,
+            frame: Arc::clone(frame),
             states: states.to_vec(),
             keys,
             args,
@@ -119,7 +147,7 @@ impl Shuffled {
             state
         };
         let states = self.states.iter().zip(&self.groups.states).map(state).collect();
-        Partial { groups, keys: self.layout.unpack(&keys, &self.ranks), states }
+        Partial { groups, keys: self.frame.layout.unpack(&keys, &self.frame.ranks), states }
     }
 
     /// The group of every row and then of every known group of a partition, numbered in key order, and the groups' keys.
@@ -129,7 +157,7 @@ impl Shuffled {
             None => self.keys[plane][rows.start + item],
             Some(item) => self.group_keys[plane][known.start + item],
         };
-        let planes = self.layout.planes();
+        let planes = self.frame.layout.planes();
         let mut items: Vec<(u64, u32)> = Vec::with_capacity(count);
         items.extend(self.keys[0][rows.clone()].iter().chain(&self.group_keys[0][known.clone()]).copied().zip(0..));
         let mut spare = vec![(0, 0); count];
@@ -191,7 +219,7 @@ fn sort_items(items: &mut Vec<(u64, u32)>, spare: &mut Vec<(u64, u32)>) {
 }
 
 /// The bounds of partitions, by the most significant 64 bits of keys.
-struct Bounds {
+pub(super) struct Bounds {
     /// Ascending; partition `i` begins at splitter `i - 1`.
     splitters: Vec<u64>,
     /// For the upper bits of a prefix, the partitions it can be in.
@@ -202,7 +230,7 @@ impl Bounds {
     const CELL_BITS: u32 = 12;
 
     /// Bounds of about `partitions` partitions, from a sample of the `count` packed keys of `blocks`.
-    fn sample<'a>(
+    pub fn sample<'a>(
         partitions: usize,
         count: usize,
         blocks: impl Iterator<Item = &'a Vec<Vec<u64>>>,
@@ -232,7 +260,7 @@ impl Bounds {
         Bounds { splitters, cells }
     }
 
-    fn partitions(&self) -> usize {
+    pub fn partitions(&self) -> usize {
         self.splitters.len() + 1
     }
 
@@ -246,7 +274,7 @@ impl Bounds {
     }
 
     /// The partition of every key.
-    fn all(&self, keys: &[Vec<u64>], bits: u32) -> Vec<u16> {
+    pub fn all(&self, keys: &[Vec<u64>], bits: u32) -> Vec<u16> {
         if let ([keys], 1..=64) = (keys, bits) {
             return keys.iter().map(|key| self.of(key << (64 - bits))).collect();
         }
@@ -520,7 +548,7 @@ mod tests {
             let dict = Dictionary::new();
             let whole = grouped(&[&known[..], &blocks.concat()[..]].concat(), &dict);
             let rows = blocks.iter().map(|b| with(b, &dict, |keys, args| Rows::new(b.len(), keys, args))).collect();
-            let shuffled = Shuffled::new(Found { groups: grouped(&known, &dict), rows }, &specs(), size);
+            let shuffled = Shuffled::new(Found { groups: grouped(&known, &dict), rows, spilled: None }, &specs(), size);
             let parts: Vec<_> = (0..shuffled.partitions()).flat_map(|p| read(&shuffled.partition(p), &dict)).collect();
             let expected: BTreeMap<_, _> = read(&whole, &dict).into_iter().collect();
             prop_assert_eq!(parts, expected.into_iter().collect::<Vec<_>>());
@@ -533,7 +561,7 @@ mod tests {
         let row = |key: i64| -> Row { (Some(key), 0, None, 1.0, true, 1) };
         let many: Vec<Row> = (0..20_000).map(|i| row(if i % 10 < 9 { 7 } else { i })).collect();
         let rows = many.chunks(500).map(|b| with(b, &dict, |keys, args| Rows::new(b.len(), keys, args))).collect();
-        let shuffled = Shuffled::new(Found { groups: grouped(&[], &dict), rows }, &specs(), 1000);
+        let shuffled = Shuffled::new(Found { groups: grouped(&[], &dict), rows, spilled: None }, &specs(), 1000);
         let sizes: Vec<usize> = (0..shuffled.partitions()).map(|p| shuffled.partition(p).groups).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 2001);
         assert!(sizes.len() > 2, "{sizes:?}");

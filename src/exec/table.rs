@@ -100,6 +100,11 @@ impl<'a> Table<'a> {
         Ok(first)
     }
 
+    /// Rows of the table.
+    pub fn rows(&self) -> usize {
+        self.chunk.rows
+    }
+
     /// Nodes of the post program as columns.
     fn columns(&mut self, nodes: &[NodeId]) -> Result<Vec<Column>> {
         // A column as it is needs no evaluation.
@@ -164,6 +169,23 @@ impl<'a> Table<'a> {
 
     fn list(&self, call: usize) -> Result<&Lists> {
         self.lists.iter().find(|l| l.call == call).ok_or_else(|| Error::internal("a list call gave no list"))
+    }
+
+    /// Keeps the first `limit` rows in the order of the result, in the order of the keys; all if there are lists to unnest.
+    pub fn first(&mut self, limit: Option<u64>) -> Result<()> {
+        let Some(limit) = limit.and_then(|l| usize::try_from(l).ok()).filter(|l| *l < self.chunk.rows) else {
+            return Ok(());
+        };
+        if self.unnest()?.is_empty() {
+            let mut rows = match self.plan.order.is_empty() {
+                true => (0..self.chunk.rows as u32).collect(),
+                false => self.order(&vec![0; self.chunk.rows])?,
+            };
+            rows.truncate(limit);
+            rows.sort_unstable();
+            self.keep(&rows);
+        }
+        Ok(())
     }
 
     /// Unnests, sorts, limits and evaluates. What the order needs is evaluated for every row; the rest only for the rows

@@ -39,7 +39,7 @@ impl Backend for Cpu {
     }
 
     fn explain(&self, _: &Arc<Stage>, _: bool) -> Result<Vec<String>> {
-        let rule = "keys packed into the bits they need: an array up to 16 bits, a hash table beyond; a table a thread, merged at the end";
+        let rule = "keys packed into the bits they need: an array up to 16 bits (22 where keys are many), a hash table beyond; a table a thread, merged at the end; with nearly as many groups as rows no table, rows sorted by key";
         Ok(vec![format!("strategy {rule}")])
     }
 }

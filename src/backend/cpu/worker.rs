@@ -27,6 +27,7 @@ pub(super) struct CpuWorker {
     merger: Merger,
     /// Rows kept as they are, once grouping has turned out not to pay.
     rows: Vec<Rows>,
+    rows_bytes: usize,
     keeps_rows: bool,
     look: Look,
     keys: Vec<KeyColumn>,
@@ -42,6 +43,7 @@ impl CpuWorker {
             evaluator: Evaluator::new(Arc::clone(&stage.program)),
             merger: Merger::new(&keys, &stage.states),
             rows: Vec::new(),
+            rows_bytes: 0,
             keeps_rows: false,
             look: Look::new(stage),
             keys,
@@ -81,7 +83,9 @@ impl CpuWorker {
         }
         let args: Vec<Arg> = arg_vectors.iter().map(Picked::arg).collect();
         if self.keeps_rows {
-            self.rows.push(Rows::new(rows, &self.keys, &args));
+            let rows = Rows::new(rows, &self.keys, &args);
+            self.rows_bytes += rows.heap_bytes();
+            self.rows.push(rows);
             return Ok(());
         }
         let (groups, states) = self.merger.intern(rows, &self.keys);
@@ -156,7 +160,12 @@ impl Worker for CpuWorker {
     }
 
     fn rows(&mut self) -> Vec<Rows> {
+        self.rows_bytes = 0;
         std::mem::take(&mut self.rows)
+    }
+
+    fn held(&self) -> usize {
+        self.merger.heap_bytes() + self.rows_bytes
     }
 
     fn timings(&self) -> Vec<(&'static str, Duration)> {

@@ -75,6 +75,12 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
     if let Some(size) = &args.chunk_size {
         engine = engine.chunk_bytes(values::size(size)?);
     }
+    if let Some(size) = &args.memory {
+        engine = engine.memory(values::size(size)? as u64);
+    }
+    if let Some(folder) = &args.temp_dir {
+        engine = engine.temp_dir(folder);
+    }
     if args.rejects.is_some() {
         engine = engine.max_rejects(args.max_rejects);
     }

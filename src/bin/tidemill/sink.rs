@@ -2,8 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use tidemill::output::{Format, OutputFile, writer};
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use tidemill::output::{Format, OutputFile, Writer, writer};
 use tidemill::{Error, Result, RunReport};
 
 use crate::args::FormatName;
@@ -52,7 +55,7 @@ impl Choice {
     /// Begins the output file, so that a folder that cannot be written is found out before the run.
     pub fn begin(self) -> Result<Sink> {
         let file = self.output.as_ref().map(OutputFile::create).transpose()?;
-        Ok(Sink { format: self.format, limits: self.limits, file })
+        Ok(Sink { format: self.format, limits: self.limits, file, writer: None })
     }
 }
 
@@ -63,31 +66,59 @@ fn format_of(path: &Path) -> Result<Format> {
     })
 }
 
-/// A place that waits for its result. If it is dropped before, nothing has happened.
+/// A place that waits for its result. If it is dropped before it is finished, there is no file.
 pub struct Sink {
     format: Option<Format>,
     limits: Limits,
     file: Option<OutputFile>,
+    writer: Option<Box<dyn Writer>>,
 }
 
 impl Sink {
-    /// Writes a result, all of it or (to a file) nothing.
-    pub fn write(self, report: &RunReport, interrupt: &Interrupt) -> Result<()> {
-        let (mut sink, name): (Box<dyn Write + Send>, _) = match &self.file {
+    /// Whether it wants the batches as they come; a table needs them all at once.
+    pub fn streams(&self) -> bool {
+        self.format.is_some()
+    }
+
+    fn place(&self) -> (Box<dyn Write + Send>, &Path) {
+        match &self.file {
             Some(file) => (file.sink(), file.path()),
             None => (Box::new(std::io::stdout()), Path::new(STDOUT)),
+        }
+    }
+
+    /// The writer, made when there is something to write: a run that fails before has written nothing.
+    fn writer(&mut self, format: Format, schema: &SchemaRef) -> Result<&mut Box<dyn Writer>> {
+        let fresh = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let (sink, name) = self.place();
+                writer(format, Arc::clone(schema), sink, name)?
+            }
         };
+        Ok(self.writer.insert(fresh))
+    }
+
+    /// Writes a batch.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match self.format {
+            Some(format) => self.writer(format, &batch.schema())?.write(batch),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is still missing and gives a file its name.
+    pub fn finish(mut self, report: &RunReport, interrupt: &Interrupt) -> Result<()> {
         match self.format {
             Some(format) => {
-                let mut writer = writer(format, report.schema.clone(), sink, name)?;
-                for batch in &report.batches {
-                    interrupt.check()?;
-                    writer.write(batch)?;
+                self.writer(format, &report.schema)?;
+                if let Some(writer) = self.writer.take() {
+                    writer.finish()?;
                 }
-                writer.finish()?;
             }
             None => {
                 let text = table::result(report, self.limits);
+                let (mut sink, name) = self.place();
                 let written = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
                 written.map_err(|e| Error::io("cannot write", name, e))?;
             }

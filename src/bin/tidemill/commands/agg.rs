@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use tidemill::exec::Receiver;
+use tidemill::input::Reject;
 use tidemill::{Error, Input, Result, RunReport};
 
 use crate::args::{Agg, Explain, Stats};
@@ -10,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::job::{Resolved, resolve};
 use crate::progress::Watch;
 use crate::rejects::Rejects;
-use crate::sink::{self, Choice};
+use crate::sink::{self, Choice, Sink};
 
 /// Runs the job and writes its result.
 pub fn run(args: &Agg) -> Result<()> {
@@ -26,10 +30,12 @@ pub fn run(args: &Agg) -> Result<()> {
     let watch = Arc::new(Watch::new());
     interrupt.heed();
     let engine = engine.cancel_on(Arc::clone(&interrupt.flag)).observe(Arc::clone(&watch) as _);
-    let ran = engine.run(&job, &input);
+    let mut delivery = Delivery { sink, rejects, kept: Vec::new(), watch: &watch, interrupt: &interrupt };
+    let ran = engine.run_into(&job, &input, &mut delivery);
     watch.clear();
+    let Delivery { sink, rejects, kept, .. } = delivery;
     let report = match ran {
-        Ok(report) => report,
+        Ok(report) => RunReport { batches: kept, ..report },
         Err(error) => {
             // What was set aside before it failed is worth having; an interrupted run leaves nothing.
             if let (Some(rejects), false) = (rejects, matches!(error, Error::Cancelled)) {
@@ -38,18 +44,44 @@ pub fn run(args: &Agg) -> Result<()> {
             return Err(error);
         }
     };
-    interrupt.check()?;
-    // First what was set aside: a result must not appear without it.
-    if let Some(rejects) = rejects {
-        let path = rejects.path().to_owned();
-        rejects.write(&report.rejects)?;
-        if !report.rejects.is_empty() {
-            say(&format!("tidemill: note: {} rows rejected, see {}", report.rejects.len(), path.display()));
-        }
-    }
-    sink.write(&report, &interrupt)?;
+    sink.finish(&report, &interrupt)?;
     tell(&report, args.stats, &args.device);
     Ok(())
+}
+
+/// Brings a result to its place while the run still makes it.
+struct Delivery<'a> {
+    sink: Sink,
+    rejects: Option<Rejects>,
+    /// The batches of a table.
+    kept: Vec<RecordBatch>,
+    watch: &'a Watch,
+    interrupt: &'a Interrupt,
+}
+
+impl Receiver for Delivery<'_> {
+    fn begin(&mut self, _: &SchemaRef, rejects: &[Reject]) -> Result<()> {
+        self.watch.clear();
+        self.interrupt.check()?;
+        // First what was set aside: a result must not appear without it.
+        if let Some(file) = self.rejects.take() {
+            let path = file.path().to_owned();
+            file.write(rejects)?;
+            if !rejects.is_empty() {
+                say(&format!("tidemill: note: {} rows rejected, see {}", rejects.len(), path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, batch: RecordBatch) -> Result<()> {
+        self.interrupt.check()?;
+        if !self.sink.streams() {
+            self.kept.push(batch);
+            return Ok(());
+        }
+        self.sink.write(&batch)
+    }
 }
 
 /// What the user should know of a run that went well: the ledger if asked for, else what did not go as planned.

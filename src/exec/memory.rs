@@ -1,0 +1,89 @@
+//! How much memory a run may use, and what is left of it for groups.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::column::Dictionary;
+use crate::{Error, Result};
+
+/// What the process takes before it holds a group: code, threads, batches on their way out.
+const BASE: u64 = 40 << 20;
+/// How much larger a chunk is in memory than in its file: the mapped pages, its columns, what is computed from them.
+const CHUNK_GROWTH: u64 = 4;
+
+/// The limit of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Memory {
+    /// Bytes the process may take.
+    pub bytes: u64,
+    /// Where temporary files go.
+    pub folder: PathBuf,
+}
+
+impl Memory {
+    /// The bytes a run may use if nobody says: three quarters of what the machine has, or of what the control group of the
+    /// process is allowed; `None` where the system does not say.
+    pub fn usual() -> Option<u64> {
+        let text = |path| std::fs::read_to_string(path).ok();
+        let total = text("/proc/meminfo").and_then(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        })?;
+        let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+        let allowed = group.iter().find_map(|path| text(path)?.trim().parse::<u64>().ok());
+        Some(allowed.map_or(total, |allowed| allowed.min(total)) / 4 * 3)
+    }
+
+    /// The bytes of a chunk that go well with the limit.
+    pub fn chunk_bytes(&self, wanted: usize, threads: usize) -> usize {
+        let fitting = self.bytes / (32 * threads as u64);
+        wanted.min(usize::try_from(fitting).unwrap_or(usize::MAX).max(1 << 16))
+    }
+
+    /// Bytes left for rows and groups.
+    ///
+    /// # Errors
+    /// There is hardly anything left: dictionaries cannot be spilled.
+    pub fn room(&self, threads: usize, chunk_bytes: usize, dictionaries: &[Arc<Dictionary>]) -> Result<u64> {
+        // A rank and its inverse for each string, and the sort that finds them.
+        let of_one = |dict: &Arc<Dictionary>| (dict.heap_bytes() + dict.len() * 16) as u64;
+        let strings: u64 = dictionaries.iter().map(of_one).sum();
+        let taken = BASE + threads as u64 * chunk_bytes as u64 * CHUNK_GROWTH + strings;
+        let room = self.bytes.saturating_sub(taken);
+        if room < self.bytes / 32 {
+            return Err(Error::Resource {
+                message: format!(
+                    "{} MiB of memory are not enough: the distinct strings of text columns take {} MiB, the program and \
+                     the chunks of {threads} threads {} MiB",
+                    self.bytes >> 20,
+                    strings >> 20,
+                    (taken - strings) >> 20
+                ),
+                help: Some("allow more (--memory), or use fewer threads (--threads)".into()),
+            });
+        }
+        Ok(room)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_shrinks_with_strings_until_it_is_an_error() {
+        let memory = Memory { bytes: 64 << 20, folder: PathBuf::from("/tmp") };
+        assert_eq!(memory.chunk_bytes(16 << 20, 2), 1 << 20);
+        assert_eq!(memory.chunk_bytes(1000, 2), 1000);
+        let dict = Dictionary::new();
+        let before = memory.room(2, 1 << 20, &[Arc::clone(&dict)]).unwrap();
+        assert!(before <= (64 - 40 - 8) << 20);
+        dict.intern_all(
+            (0..50_000).map(|i| format!("a string of some length {i}")).collect::<Vec<_>>().iter().map(String::as_str),
+        )
+        .unwrap();
+        assert!(memory.room(2, 1 << 20, &[Arc::clone(&dict)]).unwrap() < before - (1 << 20));
+        let error = Memory { bytes: 40 << 20, ..memory }.room(2, 1 << 20, &[dict]).unwrap_err().to_string();
+        assert!(error.contains("--memory") && error.contains("distinct strings"), "{error}");
+    }
+}
