@@ -8,8 +8,13 @@ use crate::Result;
 const BATCH: usize = 128;
 /// Entries of the cache: 24 KiB, half of a first-level cache.
 const CACHE: usize = 1 << 10;
-/// Calls without the cache after one in which it did not help.
-const COLD_CALLS: u32 = 15;
+/// Rows between two looks at whether the cache helps.
+const PERIOD: usize = 1 << 12;
+/// Periods without the cache after one in which it did not help.
+const COLD_PERIODS: u32 = 31;
+/// Unknown strings that wait to be added together: few at first, since the rows that follow are most often theirs, then more.
+const FEWEST_UNKNOWN: usize = BATCH;
+const MOST_UNKNOWN: usize = 1 << 13;
 /// New strings up to this many are added in the order of their rows, with all their shards locked; more are added shard by
 /// shard.
 const AT_ONCE: usize = 64;
@@ -34,13 +39,16 @@ struct Waiting<'d> {
 pub(crate) struct Interner {
     /// Empty until first used.
     cache: Vec<Seen>,
-    /// Calls to come that do without the cache.
+    /// Periods to come that do without the cache.
     cold: u32,
+    /// Rows of this period, and how many of them were in the cache.
+    rows: usize,
+    hits: usize,
 }
 
 impl Interner {
     pub(crate) fn new() -> Interner {
-        Interner { cache: Vec::new(), cold: 0 }
+        Interner { cache: Vec::new(), cold: 0, rows: 0, hits: 0 }
     }
 
     /// Appends one code for each text (0 for none). Texts that are no UTF-8 are named to `bad` by their index, in ascending
@@ -51,53 +59,61 @@ impl Interner {
     pub(crate) fn extend<'d>(
         &mut self,
         dict: &Dictionary,
-        words: impl Iterator<Item = Option<Word<'d>>>,
+        mut words: impl Iterator<Item = Option<Word<'d>>>,
         codes: &mut Vec<u32>,
         mut bad: impl FnMut(usize) -> bool,
     ) -> Result<()> {
         let first = codes.len();
-        let snapshot = dict.snapshot();
+        codes.reserve(words.size_hint().0);
+        let mut snapshot = dict.snapshot();
         let mut waiting = Waiting { words: [Word::of(b""); BATCH], rows: [0; BATCH], len: 0 };
         let mut unknown: Vec<(Word<'d>, usize)> = Vec::new();
-        let use_cache = self.cold == 0;
-        if use_cache && self.cache.is_empty() {
-            self.cache = vec![UNSEEN; CACHE];
-        }
-        let mut hits = 0;
-        for word in words {
-            let Some(word) = word else {
+        let (mut most, mut naming) = (FEWEST_UNKNOWN, true);
+        loop {
+            let start = codes.len();
+            let use_cache = self.cold == 0;
+            if use_cache && self.cache.is_empty() {
+                self.cache = vec![UNSEEN; CACHE];
+            }
+            // The only place that asks for a word, so that it is made here and not behind a call.
+            while codes.len() - start < BATCH {
+                let Some(word) = words.next() else { break };
+                let row = codes.len();
                 codes.push(0);
-                continue;
-            };
-            if use_cache {
-                let seen = &self.cache[word.hash as usize % CACHE];
-                codes.push(seen.code);
-                if seen.key == word.key {
-                    hits += 1;
-                    continue;
+                let Some(word) = word else { continue };
+                if use_cache {
+                    let seen = &self.cache[word.hash as usize % CACHE];
+                    if seen.key == word.key {
+                        codes[row] = seen.code;
+                        self.hits += 1;
+                        continue;
+                    }
                 }
-            } else {
-                codes.push(0);
+                waiting.words[waiting.len] = word;
+                waiting.rows[waiting.len] = row;
+                waiting.len += 1;
             }
-            waiting.words[waiting.len] = word;
-            waiting.rows[waiting.len] = codes.len() - 1;
-            waiting.len += 1;
-            if waiting.len == BATCH {
-                self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+            let rows = codes.len() - start;
+            self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+            if rows == 0 || unknown.len() >= most {
+                for row in add(dict, &unknown, codes)? {
+                    codes[row] = 0;
+                    naming = naming && bad(row - first);
+                }
+                if rows == 0 {
+                    return Ok(());
+                }
+                unknown.clear();
+                most = (most * 2).min(MOST_UNKNOWN);
+                snapshot = dict.snapshot();
+            }
+            self.rows += rows;
+            if self.rows >= PERIOD {
+                let helped = self.hits * 2 >= self.rows;
+                self.cold = if self.cold == 0 && !helped { COLD_PERIODS } else { self.cold.saturating_sub(1) };
+                (self.rows, self.hits) = (0, 0);
             }
         }
-        self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
-        let rows = codes.len() - first;
-        self.cold = if use_cache && hits * 2 < rows { COLD_CALLS } else { self.cold.saturating_sub(1) };
-        if !unknown.is_empty() {
-            for row in add(dict, &unknown, codes)? {
-                codes[row] = 0;
-                if !bad(row - first) {
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Finds the codes of `waiting`, and moves those that are not there to `unknown`.
@@ -126,7 +142,8 @@ impl Interner {
                 continue;
             };
             codes[row] = code;
-            if !word.key.is_long()
+            if self.cold == 0
+                && !word.key.is_long()
                 && let Some(seen) = self.cache.get_mut(word.hash as usize % CACHE)
             {
                 *seen = Seen { key: word.key, code };
