@@ -285,6 +285,7 @@ impl Engine {
         ledger.spend("finish", finishing.elapsed());
         ledger.groups = finished.groups;
         ledger.rows_emitted = finished.rows;
+        ledger.peak_memory = Memory::peak();
         ledger.wall = started.elapsed();
         if !ledger.balances() {
             return Err(Error::internal(format!(
