@@ -114,8 +114,8 @@ impl Engine {
         self
     }
 
-    /// Bytes the process may take while it runs; groups that do not fit go to a temporary file. The result does not depend
-    /// on it. Unless it is set, it is three quarters of the machine's memory, where the system says how much that is.
+    /// Bytes the process may take while it runs, mapped files included and within a tenth; rows and groups that do not fit go
+    /// to a temporary file. The result does not depend on it. Unless it is set, it is three quarters of the machine's memory, where the system says how much that is.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self

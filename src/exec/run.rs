@@ -311,35 +311,44 @@ impl Shared<'_> {
                 true
             }
             Err(Failure::Device { error, unfinished }) => {
-                self.device_failed.store(true, Ordering::Relaxed);
-                let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
-                self.account().notes.push(format!(
-                    "the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"
-                ));
-                left.extend(unfinished);
+                self.device_gone(&error, unfinished, left);
                 false
             }
         }
     }
 
-    /// Takes rows and groups off a worker that holds more than its share of the memory.
-    pub(super) fn relieve(&self, worker: &mut dyn Worker) {
-        let Some(spill) = &self.spill else { return };
-        let mut relieve = || {
-            if worker.held() as u64 <= spill.quota()? {
-                return Ok(());
-            }
-            match worker.finish() {
+    /// Takes rows and groups off a worker that holds more than its share of the memory. False if the device is gone.
+    pub(super) fn relieve(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> bool {
+        let Some(spill) = &self.spill else { return true };
+        let written = match spill.quota() {
+            Ok(quota) if worker.held() as u64 <= quota => return true,
+            Err(error) => Err(error),
+            Ok(_) => match worker.finish() {
                 Ok((groups, counts)) => {
                     self.count(counts);
                     spill.write(&groups, worker.rows())
                 }
-                Err(Failure::Job(error) | Failure::Device { error, .. }) => Err(error),
-            }
+                Err(Failure::Job(error)) => Err(error),
+                Err(Failure::Device { error, unfinished }) => {
+                    self.device_gone(&error, unfinished, left);
+                    return false;
+                }
+            },
         };
-        if let Err(error) = relieve() {
+        if let Err(error) = written {
             self.fail(u64::MAX, error);
         }
+        true
+    }
+
+    /// A device has failed; what it hands back goes to `left`.
+    fn device_gone(&self, error: &Error, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) {
+        self.device_failed.store(true, Ordering::Relaxed);
+        let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
+        self.account()
+            .notes
+            .push(format!("the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"));
+        left.extend(unfinished);
     }
 
     /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
@@ -375,7 +384,7 @@ impl Shared<'_> {
         let work = |mut worker: Box<dyn Worker>| {
             while let Some(chunk) = self.next_chunk() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
-                self.relieve(&mut *worker);
+                self.relieve(&mut *worker, &mut Vec::new());
             }
             self.finish(&mut *worker, &mut Vec::new())
         };
@@ -426,7 +435,7 @@ impl Shared<'_> {
     fn feed(&self, device: &mut dyn Worker, queue: Receiver<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut left = Vec::new();
         for chunk in &queue {
-            if !self.push(device, chunk, &mut left) {
+            if !self.push(device, chunk, &mut left) || !self.relieve(device, &mut left) {
                 break;
             }
         }
@@ -449,11 +458,11 @@ impl Shared<'_> {
         };
         for chunk in chunks {
             self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker);
+            self.relieve(&mut *worker, &mut Vec::new());
         }
         while let Some(chunk) = read.then(|| self.next_chunk()).flatten() {
             self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker);
+            self.relieve(&mut *worker, &mut Vec::new());
         }
         self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
     }

@@ -29,8 +29,9 @@ const BLOCK: usize = 8192;
 const SAMPLE: usize = 8;
 /// Parts at most.
 const MOST_PARTS: usize = 1024;
-/// How much more memory a part takes than its bytes on disk: the rows, their shuffled copy, groups and batches.
-const GROWTH: u64 = 5;
+/// How much more memory parts take than one has bytes on disk: its rows, their shuffled copy, groups and batches, while the
+/// last of the part before are still being finished, and what the allocator holds back.
+const GROWTH: u64 = 8;
 
 /// A file without a name.
 struct Temporary {

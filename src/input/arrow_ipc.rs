@@ -191,7 +191,8 @@ impl Source for ArrowSource {
         let mut pieces = Vec::new();
         let mut first = 0;
         for (index, (block, rows)) in self.batches.iter().enumerate() {
-            let batch = Arc::new(SharedBatch { map: Arc::clone(&self.map), range: range_of(block), decoded: OnceLock::new() });
+            let batch =
+                Arc::new(SharedBatch { map: Arc::clone(&self.map), range: range_of(block), decoded: OnceLock::new() });
             let size = block.bodyLength() as u128 + block.metaDataLength() as u128;
             for range in ranges(*rows, rows_per_chunk(request, *rows, rows.saturating_mul(row_bytes))) {
                 let bytes = (size * (range.end - range.start) as u128 / (*rows).max(1) as u128) as u64;

@@ -18,9 +18,10 @@ use memmap2::Mmap;
 
 use crate::{Error, Result};
 
-/// Bytes around a touched page that the system maps with it, at most: Linux takes the aligned 64 KiB unless told otherwise.
+/// Bytes around a touched page that the system maps with it, at most: Linux takes the 64 KiB around it, and since 6.18 all of the
+/// folio it is in, which is 2 MiB long at most where pages are 4 KiB.
 #[cfg(unix)]
-const AROUND: usize = 1 << 16;
+const AROUND: usize = 2 << 20;
 
 /// The bytes of a file, mapped where that is possible and read into memory where it is not.
 ///
