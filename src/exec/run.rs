@@ -310,10 +310,7 @@ impl Shared<'_> {
                 self.fail(sequence, error);
                 true
             }
-            Err(Failure::Device { error, unfinished }) => {
-                self.device_gone(&error, unfinished, left);
-                false
-            }
+            Err(Failure::Device { error, unfinished }) => self.failed_midway(&error, unfinished, left),
         }
     }
 
@@ -329,10 +326,7 @@ impl Shared<'_> {
                     spill.write(&groups, worker.rows())
                 }
                 Err(Failure::Job(error)) => Err(error),
-                Err(Failure::Device { error, unfinished }) => {
-                    self.device_gone(&error, unfinished, left);
-                    return false;
-                }
+                Err(Failure::Device { error, unfinished }) => return self.failed_midway(&error, unfinished, left),
             },
         };
         if let Err(error) = written {
@@ -341,13 +335,17 @@ impl Shared<'_> {
         true
     }
 
-    /// A device has failed; what it hands back goes to `left`.
-    fn device_gone(&self, error: &Error, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) {
-        self.device_failed.store(true, Ordering::Relaxed);
+    /// A device has failed midway; what it hands back goes to `left`.
+    fn failed_midway(&self, error: &Error, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
         let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
-        self.account()
-            .notes
-            .push(format!("the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"));
+        let note = format!("the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU");
+        self.device_gone(note, unfinished, left);
+        false
+    }
+
+    fn device_gone(&self, note: String, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) {
+        self.device_failed.store(true, Ordering::Relaxed);
+        self.account().notes.push(note);
         left.extend(unfinished);
     }
 
@@ -367,11 +365,8 @@ impl Shared<'_> {
                     return None;
                 }
                 Err(Failure::Device { error, unfinished }) => {
-                    self.device_failed.store(true, Ordering::Relaxed);
-                    self.account()
-                        .notes
-                        .push(format!("the device failed at the end ({error}); its last chunks ran on the CPU"));
-                    left.extend(unfinished);
+                    let note = format!("the device failed at the end ({error}); its last chunks ran on the CPU");
+                    self.device_gone(note, unfinished, left);
                 }
             }
         }
@@ -456,11 +451,8 @@ impl Shared<'_> {
                 return Vec::new();
             }
         };
-        for chunk in chunks {
-            self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker, &mut Vec::new());
-        }
-        while let Some(chunk) = read.then(|| self.next_chunk()).flatten() {
+        let rest = std::iter::from_fn(|| read.then(|| self.next_chunk()).flatten());
+        for chunk in chunks.into_iter().chain(rest) {
             self.push(&mut *worker, chunk, &mut Vec::new());
             self.relieve(&mut *worker, &mut Vec::new());
         }
