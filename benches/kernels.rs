@@ -343,8 +343,8 @@ fn softfloat(c: &mut Criterion, device: &Device) {
     let [kept_a, kept_b] = [&a, &b].map(|x| device.upload(bytemuck::cast_slice(x)));
     let mut group = c.benchmark_group("soft-float");
     group.throughput(Throughput::Elements(n as u64));
-    let operations: [(&str, fn(f64, f64) -> f64); 3] =
-        [("add", |a, b| a + b), ("mul", |a, b| a * b), ("div", |a, b| a / b)];
+    type Operation = fn(f64, f64) -> f64;
+    let operations: [(&str, Operation); 3] = [("add", |a, b| a + b), ("mul", |a, b| a * b), ("div", |a, b| a / b)];
     for (name, apply) in operations {
         let mut out = vec![0.0; n];
         group.bench_function(BenchmarkId::new("cpu", name), |bencher| {

@@ -38,18 +38,23 @@ fn run(input: &Input, device: Device, faults: Vec<(u64, Fault)>) -> RunReport {
     engine.run(&job(), input).expect("the job runs")
 }
 
-#[test]
-fn a_gpu_torn_away_midway_changes_no_bit_and_is_in_the_ledger() {
+/// A file with the table, if there is a GPU.
+fn table_for_gpu() -> Option<(tempfile::TempDir, Input)> {
     if adapters_from_env().is_empty() {
         assert!(std::env::var("TIDEMILL_NO_GPU").is_ok_and(|v| v == "1"), "{}", no_adapter());
         eprintln!("SKIPPED: no GPU adapter, and TIDEMILL_NO_GPU=1");
-        return;
+        return None;
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.csv");
     std::fs::write(&path, table()).expect("written");
     let input = Input::open(&[path], &OpenOptions::default()).expect("opened");
+    Some((folder, input))
+}
 
+#[test]
+fn a_gpu_torn_away_midway_changes_no_bit_and_is_in_the_ledger() {
+    let Some((_folder, input)) = table_for_gpu() else { return };
     let cpu = run(&input, Device::Cpu, vec![]);
     let gpu = run(&input, Device::Gpu(None), vec![]);
     assert_eq!(gpu.batches, cpu.batches);
@@ -66,4 +71,36 @@ fn a_gpu_torn_away_midway_changes_no_bit_and_is_in_the_ledger() {
             assert!(notes.contains("the device failed") && notes.contains("CPU"), "{fault:?} at {at}: {notes:?}");
         }
     }
+}
+
+#[test]
+fn groups_of_a_gpu_that_do_not_fit_the_memory_go_to_disk_also_when_it_is_torn_away() {
+    let Some((folder, input)) = table_for_gpu() else { return };
+    let run = |device, faults, memory: Option<u64>| {
+        let options =
+            GpuOptions { device: Options { faults: Faults(faults), ..Options::default() }, ..GpuOptions::default() };
+        let engine = Engine::new().threads(2).chunk_bytes(16 << 10).device(device).gpu_options(options);
+        let engine = engine.temp_dir(folder.path());
+        let engine = match memory {
+            Some(bytes) => engine.memory(bytes),
+            None => engine,
+        };
+        engine.run(&Job { keys: Job::new().by(["n"]).keys, ..job() }, &input).expect("the job runs")
+    };
+    let spilled = |report: &RunReport| report.ledger.details.iter().any(|d| d.starts_with("spilled"));
+    // Some five thousand groups; there is room for a part of them.
+    let little = Some(42 << 20);
+    let plain = run(Device::Cpu, vec![], None);
+    assert!(plain.ledger.groups > 5000 && !spilled(&plain), "{:?}", plain.ledger);
+    let gpu = run(Device::Gpu(None), vec![], little);
+    assert!(spilled(&gpu), "{:?}", gpu.ledger);
+    assert_eq!(gpu.ledger.notes, Vec::<String>::new());
+    assert!(gpu.batches == plain.batches);
+    for at in [3, 9, 15, 21] {
+        let torn = run(Device::Gpu(None), vec![(at, Fault::Lost)], little);
+        assert!(spilled(&torn) && torn.ledger.balances(), "at submission {at}: {:?}", torn.ledger);
+        assert!(torn.ledger.notes.iter().any(|n| n.contains("the device failed")), "at submission {at}");
+        assert!(torn.batches == plain.batches, "at submission {at}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }

@@ -551,7 +551,10 @@ fn long_sums_outgrow_their_words() {
         products.add_all(&[0, 1, 1], &[1 << 30, 1 << 30, -1], &[1 << 31, -1 << 31, i64::MAX]);
     }
     (0..1000).for_each(|_| sums.add_all(&[1; 9], &[large; 9]));
-    assert_eq!((sums.value_i128(0), sums.value_i128(1)), (Some(20 * i128::from(large)), Some(8960 * i128::from(large))));
+    assert_eq!(
+        (sums.value_i128(0), sums.value_i128(1)),
+        (Some(20 * i128::from(large)), Some(8960 * i128::from(large)))
+    );
     assert_eq!(products.value_i128(0), Some(20 << 61));
     assert_eq!(products.value_i128(1), Some(-(20 << 61) - 20 * i128::from(i64::MAX)));
 }

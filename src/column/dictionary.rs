@@ -503,7 +503,8 @@ mod tests {
     #[test]
     fn readers_find_what_writers_add_meanwhile() {
         let dict = Dictionary::new();
-        let text = |i: u32| if i % 3 == 0 { format!("{i}") } else { format!("a longer string with number {i}") };
+        let text =
+            |i: u32| if i.is_multiple_of(3) { format!("{i}") } else { format!("a longer string with number {i}") };
         std::thread::scope(|scope| {
             for t in 0..3 {
                 let dict = &dict;

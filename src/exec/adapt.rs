@@ -106,7 +106,7 @@ impl Shared<'_> {
             }
             let (rows, started) = (chunk.rows as f64, Instant::now());
             self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker);
+            self.relieve(&mut *worker, &mut Vec::new());
             let (spent, so_far) = (started.elapsed().as_secs_f64(), self.so_far());
             if lock(pilot).cpu_chunk(rows, spent, worker.groups() as f64, so_far) {
                 // The receiver is there until every sender is gone.
@@ -138,7 +138,7 @@ impl Shared<'_> {
                 (Message::Chunk(chunk), Some(worker)) => {
                     self.account().moved = Some(auto.rival.name().to_owned());
                     let (rows, started) = (chunk.rows as f64, Instant::now());
-                    if self.push(&mut **worker, chunk, &mut left) {
+                    if self.push(&mut **worker, chunk, &mut left) && self.relieve(&mut **worker, &mut left) {
                         let (spent, so_far) = (started.elapsed().as_secs_f64(), self.so_far());
                         lock(pilot).gpu_chunk(rows, spent, so_far);
                     } else {

@@ -114,8 +114,8 @@ impl Engine {
         self
     }
 
-    /// Bytes the process may take while it runs; groups that do not fit go to a temporary file. The result does not depend
-    /// on it. Unless it is set, it is three quarters of the machine's memory, where the system says how much that is.
+    /// Bytes the process may take while it runs, mapped files included and within a tenth; rows and groups that do not fit go
+    /// to a temporary file. The result does not depend on it. Unless it is set, it is three quarters of the machine's memory, where the system says how much that is.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self
@@ -285,6 +285,7 @@ impl Engine {
         ledger.spend("finish", finishing.elapsed());
         ledger.groups = finished.groups;
         ledger.rows_emitted = finished.rows;
+        ledger.peak_memory = Memory::peak();
         ledger.wall = started.elapsed();
         if !ledger.balances() {
             return Err(Error::internal(format!(

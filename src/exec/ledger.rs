@@ -31,6 +31,9 @@ pub struct Ledger {
     pub notes: Vec<String>,
     /// What the device did, chunk by chunk: strategy, key bits, passes, bytes moved.
     pub details: Vec<String>,
+    /// The most memory the process has had so far, in bytes, mapped files included, by the system's own account; `None`
+    /// where the system does not say.
+    pub peak_memory: Option<u64>,
     /// Wall time of the whole run.
     pub wall: Duration,
     /// Time by stage, added up over threads.
@@ -69,6 +72,7 @@ impl Ledger {
             "device_reason": self.device_reason,
             "notes": self.notes,
             "details": self.details,
+            "peak_memory_bytes": self.peak_memory,
             "wall_ms": ms(&self.wall),
             "stage_ms": stages,
         })
@@ -92,6 +96,9 @@ impl std::fmt::Display for Ledger {
         }
         for detail in &self.details {
             writeln!(f, "         {detail}")?;
+        }
+        if let Some(bytes) = self.peak_memory {
+            writeln!(f, "memory   {} MiB at the peak of the process", bytes.div_ceil(1 << 20))?;
         }
         write!(f, "time     {:.1} ms wall", seconds * 1e3)?;
         for (name, time) in &self.stages {

@@ -34,6 +34,13 @@ impl Memory {
         Some(allowed.map_or(total, |allowed| allowed.min(total)) / 4 * 3)
     }
 
+    /// The most memory the process has had so far; `None` where the system does not say.
+    pub fn peak() -> Option<u64> {
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
     /// The bytes of a chunk that go well with the limit.
     pub fn chunk_bytes(&self, wanted: usize, threads: usize) -> usize {
         let fitting = self.bytes / (32 * threads as u64);

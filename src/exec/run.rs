@@ -310,36 +310,43 @@ impl Shared<'_> {
                 self.fail(sequence, error);
                 true
             }
-            Err(Failure::Device { error, unfinished }) => {
-                self.device_failed.store(true, Ordering::Relaxed);
-                let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
-                self.account().notes.push(format!(
-                    "the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU"
-                ));
-                left.extend(unfinished);
-                false
-            }
+            Err(Failure::Device { error, unfinished }) => self.failed_midway(&error, unfinished, left),
         }
     }
 
-    /// Takes rows and groups off a worker that holds more than its share of the memory.
-    pub(super) fn relieve(&self, worker: &mut dyn Worker) {
-        let Some(spill) = &self.spill else { return };
-        let mut relieve = || {
-            if worker.held() as u64 <= spill.quota()? {
-                return Ok(());
-            }
-            match worker.finish() {
+    /// Takes rows and groups off a worker that holds more than its share of the memory. False if the device is gone.
+    pub(super) fn relieve(&self, worker: &mut dyn Worker, left: &mut Vec<UnfinishedChunk>) -> bool {
+        let Some(spill) = &self.spill else { return true };
+        let written = match spill.quota() {
+            Ok(quota) if worker.held() as u64 <= quota => return true,
+            Err(error) => Err(error),
+            Ok(_) => match worker.finish() {
                 Ok((groups, counts)) => {
                     self.count(counts);
                     spill.write(&groups, worker.rows())
                 }
-                Err(Failure::Job(error) | Failure::Device { error, .. }) => Err(error),
-            }
+                Err(Failure::Job(error)) => Err(error),
+                Err(Failure::Device { error, unfinished }) => return self.failed_midway(&error, unfinished, left),
+            },
         };
-        if let Err(error) = relieve() {
+        if let Err(error) = written {
             self.fail(u64::MAX, error);
         }
+        true
+    }
+
+    /// A device has failed midway; what it hands back goes to `left`.
+    fn failed_midway(&self, error: &Error, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
+        let rows: usize = unfinished.iter().map(|u| u.0.rows).sum();
+        let note = format!("the device failed ({error}); {rows} rows in flight and all that follow ran on the CPU");
+        self.device_gone(note, unfinished, left);
+        false
+    }
+
+    fn device_gone(&self, note: String, unfinished: Vec<UnfinishedChunk>, left: &mut Vec<UnfinishedChunk>) {
+        self.device_failed.store(true, Ordering::Relaxed);
+        self.account().notes.push(note);
+        left.extend(unfinished);
     }
 
     /// Takes the groups of a worker. A device may fail even here: what it had not finished goes to `left`.
@@ -358,11 +365,8 @@ impl Shared<'_> {
                     return None;
                 }
                 Err(Failure::Device { error, unfinished }) => {
-                    self.device_failed.store(true, Ordering::Relaxed);
-                    self.account()
-                        .notes
-                        .push(format!("the device failed at the end ({error}); its last chunks ran on the CPU"));
-                    left.extend(unfinished);
+                    let note = format!("the device failed at the end ({error}); its last chunks ran on the CPU");
+                    self.device_gone(note, unfinished, left);
                 }
             }
         }
@@ -375,7 +379,7 @@ impl Shared<'_> {
         let work = |mut worker: Box<dyn Worker>| {
             while let Some(chunk) = self.next_chunk() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
-                self.relieve(&mut *worker);
+                self.relieve(&mut *worker, &mut Vec::new());
             }
             self.finish(&mut *worker, &mut Vec::new())
         };
@@ -426,7 +430,7 @@ impl Shared<'_> {
     fn feed(&self, device: &mut dyn Worker, queue: Receiver<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut left = Vec::new();
         for chunk in &queue {
-            if !self.push(device, chunk, &mut left) {
+            if !self.push(device, chunk, &mut left) || !self.relieve(device, &mut left) {
                 break;
             }
         }
@@ -447,13 +451,10 @@ impl Shared<'_> {
                 return Vec::new();
             }
         };
-        for chunk in chunks {
+        let rest = std::iter::from_fn(|| read.then(|| self.next_chunk()).flatten());
+        for chunk in chunks.into_iter().chain(rest) {
             self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker);
-        }
-        while let Some(chunk) = read.then(|| self.next_chunk()).flatten() {
-            self.push(&mut *worker, chunk, &mut Vec::new());
-            self.relieve(&mut *worker);
+            self.relieve(&mut *worker, &mut Vec::new());
         }
         self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
     }

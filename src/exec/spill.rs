@@ -29,8 +29,11 @@ const BLOCK: usize = 8192;
 const SAMPLE: usize = 8;
 /// Parts at most.
 const MOST_PARTS: usize = 1024;
-/// How much more memory a part takes than its bytes on disk: the rows, their shuffled copy, groups and batches.
-const GROWTH: u64 = 5;
+/// How much more memory parts take than one has bytes of rows on disk: its rows, their shuffled copy, groups and batches, while
+/// the last of the part before are still being finished, and what the allocator holds back.
+const GROWTH_OF_ROWS: u64 = 8;
+/// The same for groups, which are merged from copies and may hold bags of values.
+const GROWTH_OF_GROUPS: u64 = 14;
 
 /// A file without a name.
 struct Temporary {
@@ -282,8 +285,9 @@ impl Spilled {
             packed
         };
         let samples: Vec<Vec<Vec<u64>>> = blocks.iter().map(|block| repack(&block.layout, &block.sample)).collect();
-        let bytes: u64 = blocks.iter().map(|block| block.bytes as u64).sum();
-        let parts = (bytes * GROWTH).div_ceil(room.max(1)).clamp(1, MOST_PARTS as u64) as usize;
+        let growth = |block: &Block| if block.is_groups { GROWTH_OF_GROUPS } else { GROWTH_OF_ROWS };
+        let needed: u64 = blocks.iter().map(|block| block.bytes as u64 * growth(block)).sum();
+        let parts = needed.div_ceil(room.max(1)).clamp(1, MOST_PARTS as u64) as usize;
         let count = samples.iter().map(|keys| keys[0].len()).sum();
         let bounds = Bounds::sample(parts, count, samples.iter(), frame.layout.bits());
         drop(samples);

@@ -7,24 +7,26 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, GenericStringArray, OffsetSizeTrait, RecordBatch};
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 
 use super::memory::arrow_columns;
 use super::mmap::Map;
 use super::projection::{FileRows, Projection, damaged, guarded, ranges, rows_per_chunk, width};
 use super::{ChunkTask, Request, Scan, Source};
-use crate::column::{Schema, Type};
-use crate::{Error, Result};
+use crate::column::{Locate, Schema, Type};
+use crate::{Error, Place, Result};
 
 /// An Arrow IPC file (also known as Feather, version 2).
 pub struct ArrowSource {
     schema: Schema,
     arrow_schema: SchemaRef,
     path: Arc<PathBuf>,
+    map: Arc<Map>,
     buffer: Buffer,
     version: MetadataVersion,
     dictionaries: Vec<Block>,
@@ -45,11 +47,12 @@ impl ArrowSource {
     }
 
     pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
-        let source = guarded(map.path(), || ArrowSource::read_footer(map.path(), map.buffer()))?;
+        let source = guarded(map.path(), || ArrowSource::read_footer(&map))?;
         Ok(Arc::new(source))
     }
 
-    fn read_footer(path: &Path, buffer: Buffer) -> Result<ArrowSource, String> {
+    fn read_footer(map: &Arc<Map>) -> Result<ArrowSource, String> {
+        let buffer = map.buffer();
         if !buffer.starts_with(b"ARROW1") {
             return Err("not an Arrow IPC file".into());
         }
@@ -66,7 +69,8 @@ impl ArrowSource {
         let mut source = ArrowSource {
             schema: arrow_columns(&arrow_schema),
             arrow_schema,
-            path: Arc::new(path.into()),
+            path: Arc::new(map.path().into()),
+            map: Arc::clone(map),
             version: footer.version(),
             dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
             batches: Vec::new(),
@@ -187,7 +191,8 @@ impl Source for ArrowSource {
         let mut pieces = Vec::new();
         let mut first = 0;
         for (index, (block, rows)) in self.batches.iter().enumerate() {
-            let batch: SharedBatch = Arc::default();
+            let batch =
+                Arc::new(SharedBatch { map: Arc::clone(&self.map), range: range_of(block), decoded: OnceLock::new() });
             let size = block.bodyLength() as u128 + block.metaDataLength() as u128;
             for range in ranges(*rows, rows_per_chunk(request, *rows, rows.saturating_mul(row_bytes))) {
                 let bytes = (size * (range.end - range.start) as u128 / (*rows).max(1) as u128) as u64;
@@ -196,7 +201,12 @@ impl Source for ArrowSource {
             }
             first += rows;
         }
-        let file = ScannedFile { path: Arc::clone(&self.path), buffer: self.buffer.clone(), decoder };
+        let file = ScannedFile {
+            path: Arc::clone(&self.path),
+            map: Arc::clone(&self.map),
+            buffer: self.buffer.clone(),
+            decoder,
+        };
         Ok(Box::new(ArrowScan { file: Arc::new(file), projection, pieces: pieces.into_iter() }))
     }
 
@@ -205,8 +215,82 @@ impl Source for ArrowSource {
     }
 }
 
-/// A record batch, decoded by whoever needs it first.
-type SharedBatch = Arc<OnceLock<Result<RecordBatch, String>>>;
+/// A record batch, decoded by whoever needs it first. When the last chunk of it is gone, so are its pages.
+struct SharedBatch {
+    map: Arc<Map>,
+    range: Range<usize>,
+    decoded: OnceLock<Result<RecordBatch, String>>,
+}
+
+impl Drop for SharedBatch {
+    fn drop(&mut self) {
+        if self.decoded.get().is_some() {
+            self.map.release(self.range.clone());
+        }
+    }
+}
+
+/// Where the rows of a chunk stand in the file. The columns of a chunk may lie in the map: they live as long as this.
+struct Origin {
+    rows: FileRows,
+    batch: Arc<SharedBatch>,
+    /// What of the map the columns are.
+    pages: Vec<Range<usize>>,
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.pages.drain(..).for_each(|pages| self.batch.map.release(pages));
+    }
+}
+
+impl Locate for Origin {
+    fn place(&self, row: usize) -> Place {
+        self.rows.place(row)
+    }
+
+    fn raw(&self, row: usize) -> Option<String> {
+        self.rows.raw(row)
+    }
+}
+
+/// The bytes of a block that has been found to lie in the file.
+fn range_of(block: &Block) -> Range<usize> {
+    let at = |bytes: i64| usize::try_from(bytes).unwrap_or_default();
+    let start = at(block.offset());
+    start..start.saturating_add(at(block.bodyLength())).saturating_add(at(block.metaDataLength().into()))
+}
+
+/// The bytes of all strings of a slice of an array.
+fn strings<O: OffsetSizeTrait>(text: &GenericStringArray<O>) -> &[u8] {
+    let ends = text.value_offsets();
+    let end = |at: Option<&O>| at.map_or(0, |end| end.as_usize());
+    text.value_data().get(end(ends.first())..end(ends.last())).unwrap_or_default()
+}
+
+/// What of `map` the values of `arrays` are, as far as it is easily said; the rest goes with the record batch.
+fn pages(map: &Map, arrays: &[ArrayRef]) -> Vec<Range<usize>> {
+    let start = map.as_ptr() as usize;
+    let mut pages = Vec::new();
+    let mut add = |bytes: &[u8]| {
+        let at = (bytes.as_ptr() as usize).wrapping_sub(start);
+        if at < map.len() && bytes.len() <= map.len() - at {
+            pages.push(at..at + bytes.len());
+        }
+    };
+    for array in arrays {
+        if let Some(text) = array.as_string_opt::<i32>() {
+            add(text.offsets().inner().inner());
+            add(strings(text));
+        } else if let Some(text) = array.as_string_opt::<i64>() {
+            add(text.offsets().inner().inner());
+            add(strings(text));
+        } else if array.data_type().is_primitive() || matches!(array.data_type(), DataType::Dictionary(..)) {
+            array.to_data().buffers().iter().for_each(|buffer| add(buffer));
+        }
+    }
+    pages
+}
 
 /// Some rows of a record batch.
 struct Piece {
@@ -216,11 +300,12 @@ struct Piece {
     first: u64,
     range: Range<u64>,
     bytes: u64,
-    batch: SharedBatch,
+    batch: Arc<SharedBatch>,
 }
 
 struct ScannedFile {
     path: Arc<PathBuf>,
+    map: Arc<Map>,
     buffer: Buffer,
     decoder: FileDecoder,
 }
@@ -242,7 +327,11 @@ impl Scan for ArrowScan {
                 [] => Vec::new(),
                 _ => file.arrays(&piece, rows)?,
             };
-            let origin = FileRows { path: Arc::clone(&file.path), first: piece.first, width: None };
+            let origin = Origin {
+                rows: FileRows { path: Arc::clone(&file.path), first: piece.first, width: None },
+                pages: pages(&file.map, &arrays),
+                batch: piece.batch,
+            };
             projection.read(rows, &arrays, Arc::new(origin))
         };
         Ok(Some(ChunkTask { bytes, read: Box::new(read) }))
@@ -264,7 +353,7 @@ impl ScannedFile {
                 other => other.to_string(),
             })
         };
-        let batch = piece.batch.get_or_init(decode).as_ref();
+        let batch = piece.batch.decoded.get_or_init(decode).as_ref();
         let batch = batch.map_err(|e| part_of(damaged(&self.path, e), "record batch", piece.index))?;
         let start = piece.range.start as usize;
         if batch.num_rows() < start + rows {

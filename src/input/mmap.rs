@@ -18,6 +18,11 @@ use memmap2::Mmap;
 
 use crate::{Error, Result};
 
+/// Bytes around a touched page that the system maps with it, at most: Linux takes the 64 KiB around it, and since 6.18 all of the
+/// folio it is in, which is 2 MiB long at most where pages are 4 KiB.
+#[cfg(unix)]
+const AROUND: usize = 2 << 20;
+
 /// The bytes of a file, mapped where that is possible and read into memory where it is not.
 ///
 /// Standard input (`-`), pipes, devices and files whose size is unknown (`/proc`) are read into memory.
@@ -60,6 +65,9 @@ impl Map {
 
     /// Says that `range` has been read and may not be read again soon: its pages no longer count as this process's memory.
     /// Reading it again is right, only slower.
+    ///
+    /// What the system mapped along with it goes too: it maps the neighbours of a page that is touched, which for the first
+    /// page of a range are the last of the one before, long given back.
     #[allow(unsafe_code, reason = "only the owner of a map may say what may be dropped from it")]
     pub(crate) fn release(&self, range: Range<usize>) {
         #[cfg(unix)]
@@ -67,6 +75,7 @@ impl Map {
             && range.start < range.end
             && range.end <= map.len()
         {
+            let range = range.start.saturating_sub(AROUND)..(range.end + AROUND).min(map.len());
             // SAFETY: the map is of a file, shared and read-only, so there is nothing in memory that is not in the file: a
             // page that is touched again is the file's page again, for every thread that holds a reference into it.
             let advice =

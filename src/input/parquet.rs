@@ -33,6 +33,7 @@ pub struct ParquetSource {
 
 struct ParquetFile {
     path: Arc<PathBuf>,
+    map: Arc<Map>,
     bytes: Bytes,
     metadata: ArrowReaderMetadata,
     /// The same with INT96 columns as microseconds, if there is one: what nanoseconds cannot hold shows there.
@@ -61,7 +62,7 @@ impl ParquetSource {
 
     pub(super) fn of(map: Arc<Map>) -> Result<Arc<dyn Source>> {
         let path = &map.path().to_path_buf();
-        let bytes = Bytes::from_owner(Mapped(map));
+        let bytes = Bytes::from_owner(Mapped(Arc::clone(&map)));
         let (metadata, micros, int96) = guarded(path, || read_footer(&bytes))?;
         for (i, group) in metadata.metadata().row_groups().iter().enumerate() {
             if group.num_rows() < 0 || group.total_byte_size() < 0 || group.compressed_size() < 0 {
@@ -82,7 +83,7 @@ impl ParquetSource {
             inferred: false,
         };
         let schema = Schema { fields: metadata.schema().fields().iter().map(field).collect() };
-        let file = ParquetFile { path: Arc::new(path.into()), bytes, metadata, micros, int96 };
+        let file = ParquetFile { path: Arc::new(path.into()), map, bytes, metadata, micros, int96 };
         Ok(Arc::new(ParquetSource { schema, file: Arc::new(file) }))
     }
 }
@@ -228,7 +229,11 @@ impl Scan for ParquetScan {
                 [] => Vec::new(),
                 columns => file.decode(&piece, columns)?,
             };
-            projection.read(rows, &arrays, Arc::new(origin))
+            let read = projection.read(rows, &arrays, Arc::new(origin));
+            // Nothing of a chunk lies in the file. Other pieces of the row group will read their pages again, from the cache.
+            drop(arrays);
+            file.release(&piece, projection.decode());
+            read
         };
         Ok(Some(ChunkTask { bytes, read: Box::new(read) }))
     }
@@ -284,6 +289,18 @@ impl ParquetFile {
         match batch {
             Some(batch) if batch.num_rows() == rows && batch.num_columns() == columns.len() => Ok(batch),
             _ => Err(self.broken(piece, "it has fewer rows than the footer says")),
+        }
+    }
+
+    /// Gives back the pages of root columns `columns` of the piece's row group.
+    fn release(&self, piece: &Piece, columns: &[usize]) {
+        let schema = self.metadata.parquet_schema();
+        for (leaf, column) in self.metadata.metadata().row_group(piece.group).columns().iter().enumerate() {
+            if columns.contains(&schema.get_column_root_idx(leaf)) {
+                let (start, length) = column.byte_range();
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+                self.map.release(place(start)..place(start.saturating_add(length)));
+            }
         }
     }
 

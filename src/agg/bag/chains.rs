@@ -118,7 +118,7 @@ impl<W: Word> Chains<W> {
     /// One ring of two; `second` stays its last chunk.
     fn join(&mut self, first: Last, second: Last) -> Last {
         let (a, b) = (self.head(first.at), self.head(second.at));
-        let (after_a, after_b) = (first.at + a.ahead & AROUND, second.at + b.ahead & AROUND);
+        let (after_a, after_b) = ((first.at + a.ahead) & AROUND, (second.at + b.ahead) & AROUND);
         let ahead = |from: u64, to: u64| to.wrapping_sub(from) & AROUND;
         self.closed += first.used as usize;
         self.set_head(first.at, Head { ahead: ahead(first.at, after_b), words: first.used.into() });
@@ -168,7 +168,7 @@ impl<W: Word> Chains<W> {
             let words = if at == last.at { last.used as usize } else { head.words as usize };
             let first = at as usize % SLAB + 1;
             each(&self.slabs[at as usize / SLAB][first..first + words]);
-            at = at + head.ahead & AROUND;
+            at = (at + head.ahead) & AROUND;
             if at == last.at {
                 return;
             }

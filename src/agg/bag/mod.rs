@@ -457,7 +457,15 @@ impl<W: Word> GroupValues for Group<'_, W> {
     }
 
     fn runs(&mut self) -> Vec<(Value, u64)> {
-        self.sorted().into_iter().map(|(word, times)| (self.value(word), times)).collect()
+        let mut runs: Vec<_> = self.sorted().into_iter().map(|(word, times)| (self.value(word), times)).collect();
+        if self.bag.class == Class::Str && self.ranks.is_none() {
+            // Counting distinct strings needs no ranks: only who reads them pays for their order.
+            runs.sort_by(|(a, _), (b, _)| match (a, b) {
+                (Value::Str(a), Value::Str(b)) => a.cmp(b),
+                _ => std::cmp::Ordering::Equal,
+            });
+        }
+        runs
     }
 }
 

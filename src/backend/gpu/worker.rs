@@ -234,6 +234,10 @@ impl Worker for GpuWorker {
         Ok((std::mem::replace(&mut self.merger, fresh).finish(), std::mem::take(&mut self.counts)))
     }
 
+    fn held(&self) -> usize {
+        self.merger.heap_bytes()
+    }
+
     fn timings(&self) -> Vec<(&'static str, Duration)> {
         let Clock { host, upload, kernel, readback, .. } = self.clock;
         vec![("upload", upload), ("kernel", kernel), ("readback", readback), ("host", host)]

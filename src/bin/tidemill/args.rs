@@ -101,11 +101,11 @@ pub struct Agg {
     /// Input bytes a chunk has, about: 65536, 512K, 64MB, 1MiB; the result does not depend on it
     #[arg(long, value_name = "SIZE", help_heading = "The run")]
     pub chunk_size: Option<String>,
-    /// The most memory the process may take, about: 512MB, 4GiB; what does not fit goes to temporary files (default: three
-    /// quarters of the machine's)
+    /// The most memory the process may take, within a tenth: 512MB, 4GiB; rows and groups that do not fit go to temporary
+    /// files (default: three quarters of the machine's)
     #[arg(long, value_name = "SIZE", help_heading = "The run")]
     pub memory: Option<String>,
-    /// The folder for temporary files (default: the system's)
+    /// The folder for temporary files of rows and groups that do not fit --memory (default: the system's)
     #[arg(long, value_name = "DIR", help_heading = "The run")]
     pub temp_dir: Option<PathBuf>,
     /// Print the plan (with wgsl: also the generated kernel) and do not run
