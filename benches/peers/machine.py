@@ -46,7 +46,7 @@ def describe(repository, cpus):
             "pinned_to": sorted(cpus),
             "memory": line("/proc/meminfo", "MemTotal"),
             "hypervisor": "hypervisor" in line("/proc/cpuinfo", "flags").split(),
-            "system": platform.platform(),
+            "system": " ".join([platform.system(), platform.release().split("-")[0], platform.machine(), *platform.libc_ver()]),
             "transparent_huge_pages": line("/sys/kernel/mm/transparent_hugepage/enabled"),
             "governor": line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         },
