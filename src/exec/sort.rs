@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::backend::cpu::radix;
 use crate::column::key::{float_word, int_word, wide_word};
 use crate::column::{Class, Column, KeyColumn};
 
@@ -92,7 +93,8 @@ pub(super) fn sort(rows: usize, terms: &[Term]) -> Vec<u32> {
             // The only word of 64 bits is the only word.
             packed.iter_mut().zip(word).for_each(|(p, w)| p.0 = p.0.checked_shl(*bits).unwrap_or(0) | w);
         }
-        packed.par_sort_unstable();
+        // Stable: equal keys keep the order of their rows.
+        radix::sort(&mut packed);
         return packed.into_iter().map(|(_, row)| row).collect();
     }
     let mut order: Vec<u32> = (0..rows as u32).collect();
