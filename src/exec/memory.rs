@@ -24,21 +24,15 @@ impl Memory {
     /// The bytes a run may use if nobody says: three quarters of what the machine has, or of what the control group of the
     /// process is allowed; `None` where the system does not say.
     pub fn usual() -> Option<u64> {
-        let text = |path| std::fs::read_to_string(path).ok();
-        let total = text("/proc/meminfo").and_then(|text| {
-            let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-            line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-        })?;
+        let total = told("/proc/meminfo", "MemTotal:")?;
         let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-        let allowed = group.iter().find_map(|path| text(path)?.trim().parse::<u64>().ok());
+        let allowed = group.iter().find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
         Some(allowed.map_or(total, |allowed| allowed.min(total)) / 4 * 3)
     }
 
     /// The most memory the process has had so far; `None` where the system does not say.
     pub fn peak() -> Option<u64> {
-        let text = std::fs::read_to_string("/proc/self/status").ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+        told("/proc/self/status", "VmHWM:")
     }
 
     /// The bytes of a chunk that go well with the limit.
@@ -71,6 +65,13 @@ impl Memory {
         }
         Ok(room)
     }
+}
+
+/// The bytes that the kernel's file at `path` tells in kB after `name`.
+fn told(path: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
