@@ -27,10 +27,7 @@ pub fn reduce(
     let output = rec.words("states", u64::from(most) * words);
     let mut tiles = shape.tiles(n);
     let mut level = Records::new(rec, tiles);
-    let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
-    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
-    let params =
-        SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 };
+    let params = rows_params(values, base, order, n, tiles);
     let bindings = [
         ("planes", planes),
         ("order", order.unwrap_or(planes)),
@@ -62,6 +59,13 @@ pub fn reduce(
     output
 }
 
+/// What the first kernel of either way is told: the rows as the tiles see them.
+fn rows_params(values: ValuePlanes, base: i32, order: Option<View>, n: u32, tiles: u32) -> SegmentedReduceRowsParams {
+    let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
+    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
+    SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 }
+}
+
 /// Reduces all values to one state of [`Reduction::words`] words. Item `i` is row `order[i]` of `planes`. For sums, the
 /// window starts at bit `base`.
 #[expect(clippy::too_many_arguments, reason = "each is one independent fact about the data")]
@@ -80,17 +84,14 @@ pub fn reduce_all(
     // No item at all still gives the identity.
     let mut tiles = shape.tiles(n).max(1);
     let mut states = rec.words("record states", u64::from(tiles) * 4);
-    let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
-    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
-    let params =
-        SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 };
+    let params = rows_params(values, base, order, n, tiles);
     let bindings = [
         ("planes", planes),
         ("order", order.unwrap_or(planes)),
         ("output", output.into()),
         ("record_states", states.into()),
     ];
-    let validity = [x_valid, y_valid].iter().filter(|plane| **plane != NO_PLANE).count() as u64;
+    let validity = [values.x_valid, values.y_valid].iter().filter(|plane| **plane != NO_PLANE).count() as u64;
     let value = u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words()));
     let per_row = u64::from(order.is_some()) + value + validity;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(tiles) * 4);
