@@ -70,15 +70,9 @@ pub struct Agg {
     #[arg(value_name = "FILE… AGG", required = true)]
     pub arguments: Vec<OsString>,
 
-    /// Group keys: columns, mapped names or expressions, between commas: 'year(ts) as y, carrier'
-    #[arg(long, value_name = "COL,…", help_heading = "The job", allow_hyphen_values = true)]
-    pub by: Vec<String>,
-    /// Keep only rows for which this is true (several are joined by and)
-    #[arg(long = "where", value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
-    pub filter: Vec<String>,
-    /// Name an expression; later ones may use earlier ones
-    #[arg(long, value_name = "NAME = EXPR", help_heading = "The job")]
-    pub map: Vec<String>,
+    /// What is grouped.
+    #[command(flatten)]
+    pub grouping: GroupingArgs,
     /// Keep only groups for which this is true; may use aggregates and their names
     #[arg(long, value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
     pub having: Vec<String>,
@@ -95,12 +89,9 @@ pub struct Agg {
     /// Where to compute; auto never picks a software adapter, gpu may and says so
     #[arg(long, value_name = "auto|cpu|gpu|gpu:N", default_value = "auto", help_heading = "The run")]
     pub device: String,
-    /// Threads that read and compute (default: one for each core)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "The run")]
-    pub threads: Option<u16>,
-    /// Input bytes a chunk has, about: 65536, 512K, 64MB, 1MiB; the result does not depend on it
-    #[arg(long, value_name = "SIZE", help_heading = "The run")]
-    pub chunk_size: Option<String>,
+    /// How it runs.
+    #[command(flatten)]
+    pub run: RunArgs,
     /// The most memory the process may take, within a tenth: 512MB, 4GiB; rows and groups that do not fit go to temporary
     /// files (default: three quarters of the machine's)
     #[arg(long, value_name = "SIZE", help_heading = "The run")]
@@ -131,6 +122,31 @@ pub struct Agg {
     /// How input is read.
     #[command(flatten)]
     pub input: InputArgs,
+}
+
+/// What is grouped, by what.
+#[derive(Debug, ClapArgs)]
+pub struct GroupingArgs {
+    /// Group keys: columns, mapped names or expressions, between commas: 'year(ts) as y, carrier'
+    #[arg(long, value_name = "COL,…", help_heading = "The job", allow_hyphen_values = true)]
+    pub by: Vec<String>,
+    /// Keep only rows for which this is true (several are joined by and)
+    #[arg(long = "where", value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+    /// Name an expression; later ones may use earlier ones
+    #[arg(long, value_name = "NAME = EXPR", help_heading = "The job")]
+    pub map: Vec<String>,
+}
+
+/// How a run goes about it.
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// Threads that read and compute (default: one for each core)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "The run")]
+    pub threads: Option<u16>,
+    /// Input bytes a chunk has, about: 65536, 512K, 64MB, 1MiB; the result does not depend on it
+    #[arg(long, value_name = "SIZE", help_heading = "The run")]
+    pub chunk_size: Option<String>,
 }
 
 /// How input is read.
@@ -210,15 +226,9 @@ pub struct BenchArgs {
     #[arg(value_name = "FILE… AGG")]
     pub arguments: Vec<OsString>,
 
-    /// Group keys: columns, mapped names or expressions, between commas: 'year(ts) as y, carrier'
-    #[arg(long, value_name = "COL,…", help_heading = "The job", allow_hyphen_values = true)]
-    pub by: Vec<String>,
-    /// Keep only rows for which this is true (several are joined by and)
-    #[arg(long = "where", value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
-    pub filter: Vec<String>,
-    /// Name an expression; later ones may use earlier ones
-    #[arg(long, value_name = "NAME = EXPR", help_heading = "The job")]
-    pub map: Vec<String>,
+    /// What is grouped.
+    #[command(flatten)]
+    pub grouping: GroupingArgs,
 
     /// Rows of each rung, between commas: 10000, 100k, 1e6 [default: 1e4,1e5,1e6,1e7; of a file also all it has]
     #[arg(long, value_name = "LIST", help_heading = "The ladder")]
@@ -236,12 +246,9 @@ pub struct BenchArgs {
     /// The GPU to measure; may be given several times (default: the first, hardware before software)
     #[arg(long, value_name = "gpu|gpu:N", help_heading = "The run")]
     pub device: Vec<String>,
-    /// Threads that read and compute (default: one for each core)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "The run")]
-    pub threads: Option<u16>,
-    /// Input bytes a chunk has, about: 65536, 512K, 64MB, 1MiB; the result does not depend on it
-    #[arg(long, value_name = "SIZE", help_heading = "The run")]
-    pub chunk_size: Option<String>,
+    /// How it runs.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Write a report with charts: one HTML file that needs no network
     #[arg(long, value_name = "FILE", help_heading = "Output")]

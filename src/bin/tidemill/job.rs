@@ -7,7 +7,7 @@ use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::plan::Named;
 use tidemill::{Device, Engine, Error, Job, Result, expr};
 
-use crate::args::{Agg, InputArgs};
+use crate::args::{Agg, GroupingArgs, InputArgs, RunArgs};
 use crate::positional::{Positional, sort_out};
 use crate::values;
 
@@ -41,6 +41,35 @@ pub fn reading(args: &InputArgs) -> Result<OpenOptions> {
     Ok(csv.into())
 }
 
+/// An engine as the options of the run ask for it.
+///
+/// # Errors
+/// A size that is none.
+pub fn engine(args: &RunArgs) -> Result<Engine> {
+    let mut engine = Engine::new();
+    if let Some(threads) = args.threads {
+        engine = engine.threads(threads.into());
+    }
+    if let Some(size) = &args.chunk_size {
+        engine = engine.chunk_bytes(values::size(size)?);
+    }
+    Ok(engine)
+}
+
+/// Refuses a job without keys and aggregates.
+///
+/// # Errors
+/// It is one.
+pub fn check_computes(job: &Job) -> Result<()> {
+    if job.keys.is_empty() && job.aggregates.is_empty() {
+        return Err(Error::Usage {
+            message: "nothing to compute".into(),
+            help: Some("give an aggregate such as count() or sum(x), or --by for the distinct values".into()),
+        });
+    }
+    Ok(())
+}
+
 /// Understands the arguments of `agg`.
 ///
 /// # Errors
@@ -62,19 +91,9 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
         return Err(Error::usage("--rejects and --output name the same file"));
     }
     let job = job(args, aggregates)?;
-    if job.keys.is_empty() && job.aggregates.is_empty() {
-        return Err(Error::Usage {
-            message: "nothing to compute".into(),
-            help: Some("give an aggregate such as count() or sum(x), or --by for the distinct values".into()),
-        });
-    }
-    let mut engine = Engine::new().device(Device::from_str(&args.device)?);
-    if let Some(threads) = args.threads {
-        engine = engine.threads(threads.into());
-    }
-    if let Some(size) = &args.chunk_size {
-        engine = engine.chunk_bytes(values::size(size)?);
-    }
+    check_computes(&job)?;
+    let device = Device::from_str(&args.device)?;
+    let mut engine = engine(&args.run)?.device(device);
     if let Some(size) = &args.memory {
         engine = engine.memory(values::size(size)? as u64);
     }
@@ -88,7 +107,7 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
 }
 
 fn job(args: &Agg, aggregates: Vec<Named>) -> Result<Job> {
-    let mut job = grouping(&args.filter, &args.map, &args.by, aggregates)?;
+    let mut job = grouping(&args.grouping, aggregates)?;
     job.limit = args.limit;
     job.unordered = args.unordered;
     for text in &args.having {
@@ -104,16 +123,16 @@ fn job(args: &Agg, aggregates: Vec<Named>) -> Result<Job> {
 ///
 /// # Errors
 /// Texts that do not parse.
-pub fn grouping(filter: &[String], map: &[String], by: &[String], aggregates: Vec<Named>) -> Result<Job> {
+pub fn grouping(args: &GroupingArgs, aggregates: Vec<Named>) -> Result<Job> {
     let mut job = Job { aggregates, ..Job::new() };
-    for text in filter {
+    for text in &args.filter {
         job = job.filter(expr::parse(text)?);
     }
-    for text in map {
+    for text in &args.map {
         let (name, value) = expr::parse_assignment(text)?;
         job = job.map(name, value);
     }
-    for text in by {
+    for text in &args.by {
         job.keys.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
     }
     Ok(job)

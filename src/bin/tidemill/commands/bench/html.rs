@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::doubts::{NOISE, SHORT};
 use super::report::{Cell, Report, Scope};
-use super::stats::{Faster, mad};
+use super::stats::mad;
 use super::svg::{self, Bar, Lines, Point, Reached, Series, escape};
 use super::text::{bandwidth, count, factor, seconds};
 
@@ -347,11 +347,7 @@ fn table(out: &mut String, report: &Report) {
                 }
                 match cell.ratio(at) {
                     Some(ratio) => {
-                        let faster = match ratio.faster() {
-                            Faster::Cpu => "cpu",
-                            Faster::Gpu => "gpu",
-                            Faster::Neither => "neither",
-                        };
+                        let faster = ratio.faster().name();
                         _ = write!(
                             out,
                             "<td class=\"n\">{}</td><td class=\"n dim\">{} to {}</td><td>{faster}</td>",

@@ -19,15 +19,15 @@ use std::time::Duration;
 
 use tidemill::input::OpenOptions;
 use tidemill::output::{Format, OutputFile, writer};
-use tidemill::{Device, Engine, Error, Input, Job, Result, aggregate, col, plan};
+use tidemill::{Device, Error, Input, Job, Result, aggregate, col, plan};
 
 use self::data::{Keys, Table, Values};
 use self::measure::{Go, Meter};
 use self::report::{Cell, Report, Scope};
-use crate::args::BenchArgs;
+use crate::args::{BenchArgs, GroupingArgs};
 use crate::exit::say;
 use crate::interrupt::Interrupt;
-use crate::job::{grouping, reading};
+use crate::job::{check_computes, engine, grouping, reading};
 use crate::positional::{Positional, sort_out};
 use crate::table::Limits;
 use crate::{screen, sink, values};
@@ -46,13 +46,7 @@ enum Subject {
 /// Measures, prints, and writes the reports asked for.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let subject = subject(args)?;
-    let mut engine = Engine::new();
-    if let Some(threads) = args.threads {
-        engine = engine.threads(threads.into());
-    }
-    if let Some(size) = &args.chunk_size {
-        engine = engine.chunk_bytes(values::size(size)?);
-    }
+    let engine = engine(&args.run)?;
     if args.html.is_some() && args.html == args.json {
         return Err(Error::usage("--html and --json name the same file"));
     }
@@ -64,7 +58,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if gpus.is_empty() {
         say("tidemill: note: no GPU adapter found; the CPU is measured alone");
     }
-    let threads = args.threads.map_or_else(cores, usize::from);
+    let threads = args.run.threads.map_or_else(cores, usize::from);
     let before = machine::Load::now();
     let mut report = Report {
         subject: title(&subject),
@@ -116,7 +110,8 @@ fn subject(args: &BenchArgs) -> Result<Subject> {
     let rows = args.rows.as_deref().map(values::counts).transpose()?;
     let groups = args.groups.as_deref().map(values::counts).transpose()?;
     if files.is_empty() {
-        if !aggregates.is_empty() || !args.by.is_empty() || !args.filter.is_empty() || !args.map.is_empty() {
+        let GroupingArgs { by, filter, map } = &args.grouping;
+        if !(aggregates.is_empty() && by.is_empty() && filter.is_empty() && map.is_empty()) {
             return Err(Error::Usage {
                 message: "a job needs an input file".into(),
                 help: Some("name one, or leave the job out: then generated tables are measured".into()),
@@ -131,13 +126,8 @@ fn subject(args: &BenchArgs) -> Result<Subject> {
             help: Some("a file has the groups it has; leave --groups out, or the file".into()),
         });
     }
-    let job = grouping(&args.filter, &args.map, &args.by, aggregates)?;
-    if job.keys.is_empty() && job.aggregates.is_empty() {
-        return Err(Error::Usage {
-            message: "nothing to compute".into(),
-            help: Some("give an aggregate such as count() or sum(x), or --by for the distinct values".into()),
-        });
-    }
+    let job = grouping(&args.grouping, aggregates)?;
+    check_computes(&job)?;
     Ok(Subject::Files { files, job: Box::new(job), reading: reading(&args.input)?, rows })
 }
 

@@ -265,7 +265,7 @@ impl Report {
                     "value": r.value,
                     "low": r.low,
                     "high": r.high,
-                    "faster": match r.faster() { Faster::Cpu => "cpu", Faster::Gpu => "gpu", Faster::Neither => "neither" },
+                    "faster": r.faster().name(),
                 })),
                 "stage_seconds": side.stages.iter().map(|(name, s)| (name.clone(), json!(s))).collect::<serde_json::Map<_, _>>(),
                 "details": side.details,

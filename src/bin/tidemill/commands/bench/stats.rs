@@ -43,6 +43,17 @@ pub enum Faster {
     Neither,
 }
 
+impl Faster {
+    /// What reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Faster::Cpu => "cpu",
+            Faster::Gpu => "gpu",
+            Faster::Neither => "neither",
+        }
+    }
+}
+
 impl Ratio {
     /// Median of `over` / median of `under`. The resampling is seeded: equal samples give equal intervals.
     pub fn of(over: &[f64], under: &[f64]) -> Ratio {

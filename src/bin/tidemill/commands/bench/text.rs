@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::report::{Report, Scope};
-use super::stats::Faster;
 use crate::progress::grouped;
 use crate::table::{self, Entry, Limits};
 
@@ -106,13 +105,8 @@ fn ladder(report: &Report, scope: Scope, limits: Limits) -> String {
             }
             match cell.ratio(at) {
                 Some(ratio) => {
-                    let faster = match ratio.faster() {
-                        Faster::Cpu => "cpu",
-                        Faster::Gpu => "gpu",
-                        Faster::Neither => "neither",
-                    };
                     row.extend([number(factor(ratio.value)), number(factor(ratio.deviation()))]);
-                    row.push(Entry::Text(faster.into()));
+                    row.push(Entry::Text(ratio.faster().name().into()));
                 }
                 None => row.extend([Entry::Null, Entry::Null, Entry::Text("not measured".into())]),
             }
