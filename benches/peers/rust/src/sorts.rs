@@ -62,8 +62,6 @@ impl Radixable<u32> for Pair {
 }
 
 impl Keyed for Pair {
-    const BITS: u32 = 32;
-
     fn key(&self) -> u64 {
         self.key.into()
     }
