@@ -179,6 +179,9 @@ impl Bag {
         match (&mut self.words, arg.values) {
             (Words::Narrow(store), Slice::Bool(v)) => store.update(total, groups, arg.valid, |i| v[i].into()),
             (Words::Narrow(store), Slice::Int(v)) => store.update(total, groups, arg.valid, |i| int_word(v[i])),
+            (Words::Narrow(store), Slice::Int32(v)) => {
+                store.update(total, groups, arg.valid, |i| int_word(v[i].into()));
+            }
             (Words::Narrow(store), Slice::Float(v)) => store.update(total, groups, arg.valid, |i| float_word(v[i])),
             (Words::Narrow(store), Slice::Str(v, _)) => store.update(total, groups, arg.valid, |i| v[i].into()),
             (Words::Wide(store), Slice::Wide(v)) => store.update(total, groups, arg.valid, |i| wide_word(v[i])),

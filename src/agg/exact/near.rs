@@ -6,6 +6,7 @@
 
 use super::cells::Cells;
 use super::dyadic::{Dyadic, Exact};
+use crate::simd::widest;
 
 /// Bits of the lower limb.
 const LOW: i32 = 44;
@@ -167,6 +168,7 @@ fn rounder(unit: i32) -> f64 {
     f64::from_bits((((52 + unit + 1023) as u64) << 52) | 1 << 51)
 }
 
+widest! {
 /// Cuts each value in its two limbs; false if one of them is not the sum of its limbs.
 fn split(xs: &[f64], base: i32, out: &mut [Limbs]) -> bool {
     let (upper, lower) = (rounder(base + LOW), rounder(base));
@@ -183,4 +185,5 @@ fn split(xs: &[f64], base: i32, out: &mut [Limbs]) -> bool {
         *out = [below.to_bits().wrapping_sub(lower.to_bits()) as i64, high as i64];
     }
     left == 0 && wide >> (LOW + 1) == 0
+}
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::{Counts, FailedRows, Failure, Worker};
-use super::select::{Picked, Selection};
-use crate::agg::{Arg, Merger, Partial, Rows};
+use super::select::{Picked, Selection, Values};
+use crate::agg::{Arg, KeyRows, Merger, Partial, Rows};
 use crate::column::{Chunk, KeyColumn};
 use crate::expr::{Evaluator, NodeId};
 use crate::plan::Stage;
@@ -22,6 +22,7 @@ const LARGE: usize = 1 << 18;
 
 pub(super) struct CpuWorker {
     stage: Arc<Stage>,
+    /// The filter, keys and arguments.
     outputs: Vec<NodeId>,
     evaluator: Evaluator,
     merger: Merger,
@@ -30,23 +31,26 @@ pub(super) struct CpuWorker {
     rows_bytes: usize,
     keeps_rows: bool,
     look: Look,
-    keys: Vec<KeyColumn>,
+    /// Key columns without keys, and such as hold those of a morsel that are not grouped by as they are.
+    shape: Vec<KeyColumn>,
+    words: Vec<KeyColumn>,
     selection: Selection,
     spent: Duration,
 }
 
 impl CpuWorker {
     pub fn new(stage: &Arc<Stage>) -> Self {
-        let keys = stage.key_shape();
+        let shape = stage.key_shape();
         CpuWorker {
             outputs: stage.outputs(),
             evaluator: Evaluator::new(Arc::clone(&stage.program)),
-            merger: Merger::new(&keys, &stage.states),
+            merger: Merger::new(&shape, &stage.states),
             rows: Vec::new(),
             rows_bytes: 0,
             keeps_rows: false,
             look: Look::new(stage),
-            keys,
+            words: shape.clone(),
+            shape,
             selection: Selection::default(),
             spent: Duration::ZERO,
             stage: Arc::clone(stage),
@@ -63,12 +67,19 @@ impl CpuWorker {
         let len = range.len();
         let first = range.start as u32;
         let mut morsel = self.evaluator.morsel(chunk, range);
-        morsel.eval(&self.outputs)?;
+        let filters = usize::from(self.stage.filter.is_some());
+        let stored: Vec<Option<&[i32]>> = self.outputs[filters..].iter().map(|node| morsel.stored(*node)).collect();
+        let nodes = self.outputs[filters..].iter().zip(&stored).filter(|(_, stored)| stored.is_none());
+        let nodes: Vec<NodeId> = self.stage.filter.into_iter().chain(nodes.map(|(node, _)| *node)).collect();
+        morsel.eval(&nodes)?;
         let filter = self.stage.filter.map(|node| morsel.get(node)).transpose()?;
-        let others = &self.outputs[usize::from(filter.is_some())..];
-        let vectors = others.iter().map(|node| morsel.get(*node)).collect::<crate::Result<Vec<_>>>()?;
+        let values = self.outputs[filters..].iter().zip(stored).map(|(node, stored)| match stored {
+            Some(stored) => Ok(Values::Stored(stored)),
+            None => morsel.get(*node).map(Values::Vector),
+        });
+        let values = values.collect::<crate::Result<Vec<_>>>()?;
         let selection = &mut self.selection;
-        selection.select(len, filter, &vectors);
+        selection.select(len, filter, values.iter().filter_map(Values::vector));
         counts.filtered += selection.filtered as u64;
         failed.extend(selection.failed.iter().map(|row| first + row));
         let rows = selection.count(len);
@@ -76,26 +87,17 @@ impl CpuWorker {
         if rows == 0 {
             return Ok(());
         }
-        let picked: Vec<Picked> = vectors.into_iter().map(|v| Picked::new(v, selection)).collect();
-        let (key_vectors, arg_vectors) = picked.split_at(self.keys.len());
-        for (key, vector) in self.keys.iter_mut().zip(key_vectors) {
-            vector.key(key);
-        }
-        let args: Vec<Arg> = arg_vectors.iter().map(Picked::arg).collect();
+        let picked: Vec<Picked> = values.into_iter().map(|v| Picked::new(v, selection)).collect();
+        let (keys, args) = picked.split_at(self.words.len());
+        let keys: Vec<KeyRows> = keys.iter().zip(&mut self.words).map(|(key, words)| key.keys(words)).collect();
+        let args: Vec<Arg> = args.iter().map(Picked::arg).collect();
         if self.keeps_rows {
-            let rows = Rows::new(rows, &self.keys, &args);
+            let rows = Rows::new(rows, &self.shape, &keys, &args);
             self.rows_bytes += rows.heap_bytes();
             self.rows.push(rows);
             return Ok(());
         }
-        let (groups, states) = self.merger.intern(rows, &self.keys);
-        for (state, spec) in states.iter_mut().zip(&self.stage.states) {
-            match spec.args[..] {
-                [] => state.update(groups, &[]),
-                [x] => state.update(groups, &[args[x]]),
-                [x, y, ..] => state.update(groups, &[args[x], args[y]]),
-            }
-        }
+        self.merger.update(rows, &keys, &self.stage.states, &args);
         self.keeps_rows = self.look.rows_are_better(rows, self.merger.groups());
         Ok(())
     }
