@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use super::super::{Counts, FailedRows, Failure, Worker};
 use super::select::{Picked, Selection, Values};
 use crate::agg::{Arg, KeyRows, Merger, Partial, Rows};
-use crate::column::{Chunk, KeyColumn};
-use crate::expr::{Evaluator, NodeId};
+use crate::column::{Chunk, ColumnData, KeyColumn};
+use crate::expr::{Evaluator, NodeId, Op};
 use crate::plan::Stage;
 
 /// Rows of a morsel: a few columns of it stay in the L2 cache.
 const MORSEL: usize = 8192;
+/// The same where nothing is computed, and groups are so many that each state's lines are brought into the cache anew for
+/// every morsel: better for more rows at a time.
+const LARGE_MORSEL: usize = 1 << 16;
+const LARGE_FROM: usize = 1 << 14;
 
 /// From this many groups on it is asked whether grouping pays.
 const FIRST_LOOK: usize = 1 << 14;
@@ -55,6 +59,19 @@ impl CpuWorker {
             spent: Duration::ZERO,
             stage: Arc::clone(stage),
         }
+    }
+
+    /// Whether keys and arguments are anything but columns as they lie in the chunk.
+    fn copies(&self, chunk: &Chunk) -> bool {
+        let program = &self.stage.program;
+        let lies = |node: &NodeId| match program.node(*node).op {
+            Op::Column(column) => chunk.columns.get(column).is_some_and(|column| {
+                use ColumnData::{F64, I32, I64, Str};
+                column.nulls.is_none() && matches!(column.data, I32(_) | I64(_) | F64(_) | Str { .. })
+            }),
+            _ => false,
+        };
+        self.stage.filter.is_some() || !self.outputs.iter().all(lies)
     }
 
     fn morsel(
@@ -139,8 +156,10 @@ impl Worker for CpuWorker {
         let mut counts = Counts::default();
         let mut failed = Vec::new();
         let mut at = 0;
+        let copies = self.copies(&chunk);
         while at < chunk.rows {
-            let end = (at + MORSEL).min(chunk.rows);
+            let large = !copies && self.merger.groups() >= LARGE_FROM;
+            let end = (at + if large { LARGE_MORSEL } else { MORSEL }).min(chunk.rows);
             self.morsel(&chunk, at..end, &mut counts, &mut failed)?;
             at = end;
         }
