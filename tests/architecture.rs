@@ -39,6 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("comfy_table", &["bin"]),
     ("indicatif", &["bin"]),
     ("ctrlc", &["bin"]),
+    ("signal_hook", &["bin"]),
 ];
 
 /// Files outside `backend` and `exec` that name a concrete backend, and why.
