@@ -257,7 +257,11 @@ proptest! {
         let groups: Vec<u32> = rows.iter().map(|row| row.0).collect();
         let mut xs: Vec<f64> = rows.iter().map(|row| row.1 as f64 / 1e6).collect();
         let ys: Vec<f64> = rows.iter().map(|row| row.2 as f64 / 3e4).collect();
-        strangers.iter().filter(|(at, _)| *at < xs.len()).for_each(|&(at, x)| xs[at] = x);
+        for (at, stranger) in strangers {
+            if let Some(x) = xs.get_mut(at) {
+                *x = stranger;
+            }
+        }
         let mut column = ProductColumn::new(3);
         column.add_all(&groups, &xs, &ys);
         for group in 0..3 {
