@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::emit::Threads;
 use super::memory::{Memory, size};
 use super::shuffle::{Bounds, Frame, PARTITION, Shuffled};
-use crate::agg::{ArgColumn, Layout, Merger, Partial, Rows, State, StateKind};
+use crate::agg::{ArgColumn, KeyRows, Layout, Merger, Partial, Rows, State, StateKind};
 use crate::column::Dictionary;
 use crate::plan::Stage;
 use crate::{Error, Result};
@@ -210,9 +210,9 @@ impl<'a> Spill<'a> {
             }
         }
         let mut layout = Layout::new(&groups.keys);
-        layout.cover(&groups.keys);
+        layout.cover(&KeyRows::of(&groups.keys));
         let mut keys = Vec::new();
-        layout.pack(&groups.keys, groups.groups, &mut keys);
+        layout.pack(&KeyRows::of(&groups.keys), groups.groups, &mut keys);
         let all: Vec<u32> = (0..groups.groups as u32).collect();
         // A block is in memory as a whole: few groups, where each has many values.
         let bytes: usize = groups.states.iter().map(State::heap_bytes).sum();
@@ -402,7 +402,7 @@ impl Distributed {
         drop(bytes);
         let groups = merger.finish();
         let mut own = Layout::new(&groups.keys);
-        own.cover(&groups.keys);
+        own.cover(&KeyRows::of(&groups.keys));
         let keys = self.frame.pack(&own, &groups);
         let shuffle = || Shuffled::of_packed(&self.frame, groups, keys, rows, &self.stage.states, PARTITION);
         Ok(Some(threads.pool.install(shuffle)))
