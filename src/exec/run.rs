@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::adapt::Auto;
 use super::memory::Memory;
+use super::read::{NOWHERE, Reader, Sequence, Tasks};
 use super::shuffle::Found;
 use super::spill::{Grouped, Spill, Spilled};
 use super::{Ledger, Observer, Progress};
@@ -21,7 +22,7 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
 use crate::column::Chunk;
 use crate::expr;
-use crate::input::{ChunkTask, Read, Reject, Request, Scan, Source};
+use crate::input::{Read, Reject, Request, Source};
 use crate::plan::{Stage, dictionaries};
 use crate::{Error, Result};
 
@@ -37,12 +38,6 @@ pub(super) struct Settings<'a> {
     pub auto: Option<&'a Auto>,
     pub memory: Option<&'a Memory>,
 }
-
-/// A chunk's place in the input: the number of its task, and its own in the task.
-type Sequence = (u64, u64);
-
-/// The place of an error that belongs to no chunk.
-const NOWHERE: Sequence = (u64::MAX, u64::MAX);
 
 /// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
 const CHUNK_ROWS: usize = 1 << 24;
@@ -75,7 +70,7 @@ pub(super) fn run(
         settings,
         spill,
         total_bytes: source.bytes(),
-        scan: Mutex::new(Some((scan, 0))),
+        tasks: Tasks::new(scan),
         account: Mutex::new(Account::default()),
         stop: AtomicBool::new(false),
         device_failed: AtomicBool::new(false),
@@ -147,8 +142,7 @@ pub(super) struct Shared<'a> {
     /// Where workers put what they cannot hold.
     spill: Option<Spill<'a>>,
     pub(super) total_bytes: Option<u64>,
-    /// The scan and the number of the next task; `None` when it is at its end.
-    scan: Mutex<Option<(Box<dyn Scan>, u64)>>,
+    pub(super) tasks: Tasks,
     account: Mutex<Account>,
     stop: AtomicBool,
     device_failed: AtomicBool,
@@ -202,8 +196,13 @@ impl Shared<'_> {
         self.fail(NOWHERE, error);
     }
 
-    /// Whether chunk `sequence` is not to be read any more.
-    fn is_over(&self, sequence: Sequence) -> bool {
+    /// Whether no further task is to be begun.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.settings.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Whether chunk `sequence`, whose task is begun, is not to be read any more.
+    pub(super) fn is_over(&self, sequence: Sequence) -> bool {
         if self.settings.cancel.load(Ordering::Relaxed) {
             return true;
         }
@@ -212,33 +211,13 @@ impl Shared<'_> {
             && self.account().error.as_ref().is_none_or(|(first, _)| sequence >= *first || *first == NOWHERE)
     }
 
-    fn next_task(&self) -> Result<Option<(u64, ChunkTask)>, (Sequence, Error)> {
-        if self.stop.load(Ordering::Acquire) || self.settings.cancel.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let mut scan = self.scan.lock().unwrap_or_else(|e| e.into_inner());
-        let Some((source, number)) = &mut *scan else { return Ok(None) };
-        let task = *number;
-        match source.next() {
-            Ok(Some(next)) => {
-                *number += 1;
-                Ok(Some((task, next)))
-            }
-            Ok(None) => {
-                *scan = None;
-                Ok(None)
-            }
-            Err(error) => Err(((task, 0), error)),
-        }
-    }
-
     /// What a thread reads with.
     pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { shared: self, task: None }
+        Reader::new(self)
     }
 
     /// Takes what was read into the account. The chunk, if it has rows; `None` if the run is over.
-    fn count_in(&self, sequence: Sequence, read: Read, spent: Duration) -> Option<Option<Arc<Chunk>>> {
+    pub(super) fn count_in(&self, sequence: Sequence, read: Read, spent: Duration) -> Option<Option<Arc<Chunk>>> {
         let chunk = Arc::new(read.chunk);
         let rows = chunk.rows as u64 + read.rejects.len() as u64;
         let total = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
@@ -464,52 +443,6 @@ impl Shared<'_> {
             self.relieve(&mut *worker, &mut Vec::new());
         }
         self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
-    }
-}
-
-/// One thread's way through the scan: it ends a task before it asks for the next. Gives chunks until the scan is at its end
-/// or the run has stopped.
-pub(super) struct Reader<'a> {
-    shared: &'a Shared<'a>,
-    /// The task in hand, and the place of its next chunk.
-    task: Option<(ChunkTask, Sequence)>,
-}
-
-impl Iterator for Reader<'_> {
-    type Item = Arc<Chunk>;
-
-    fn next(&mut self) -> Option<Arc<Chunk>> {
-        loop {
-            let Some((task, sequence)) = &mut self.task else {
-                match self.shared.next_task() {
-                    Ok(Some((number, task))) => self.task = Some((task, (number, 0))),
-                    Ok(None) => return None,
-                    Err((sequence, error)) => {
-                        self.shared.fail(sequence, error);
-                        return None;
-                    }
-                }
-                continue;
-            };
-            let at = *sequence;
-            if self.shared.is_over(at) {
-                return None;
-            }
-            sequence.1 += 1;
-            let started = Instant::now();
-            match task.next() {
-                Some(Ok(read)) => {
-                    if let Some(chunk) = self.shared.count_in(at, read, started.elapsed())? {
-                        return Some(chunk);
-                    }
-                }
-                Some(Err(error)) => {
-                    self.shared.fail(at, error);
-                    return None;
-                }
-                None => self.task = None,
-            }
-        }
     }
 }
 
