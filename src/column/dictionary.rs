@@ -4,15 +4,17 @@
 //! of arrival, which depends on threads; nothing that leaves the engine may depend on them, only on the strings.
 //!
 //! How it is laid out (ADR 7):
-//! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments, never moved.
-//! - **Tables**, 64 shards by hash, open addressing: a slot of 8 bytes is 32 bits of hash and a code. A slot is published after
-//!   its view, so look-ups take no lock: a slot and a view tell whether a short string is there.
+//! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments of 2 MiB; only the first
+//!   is ever moved, while it grows to that.
+//! - **Tables**, 64 shards by hash, open addressing: a slot is some bits of hash and a code, in 4 bytes as long as the table is
+//!   small, so that tables and views of some 100,000 strings stay in a second-level cache; then in 8. A slot is published
+//!   after its view, so look-ups take no lock: a slot and a view tell whether a short string is there.
 //! - **Blocks** of text for long strings, each written once.
 //!
 //! New strings are added shard by shard under the shard's lock; only giving codes and writing views is one at a time.
 //! Readers hold a [`Snapshot`]; what was added since is not in it, and looked for again under the lock.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use super::interner::Interner;
@@ -48,7 +50,7 @@ struct Views {
 /// The places of all strings, as of some moment. The parts are shared; only their lists are its own.
 #[derive(Clone)]
 pub(super) struct Snapshot {
-    tables: Vec<Arc<Table>>,
+    tables: [Table; SHARDS],
     views: Vec<Arc<[[AtomicU64; 2]]>>,
     blocks: Vec<Arc<[OnceLock<Box<str>>]>>,
 }
@@ -56,75 +58,161 @@ pub(super) struct Snapshot {
 /// A key that no string has.
 pub(super) const NO_VIEW: Key = Key { lo: 0, hi: u64::MAX };
 
-/// A shard's hash table: slots are 0 (free) or 32 bits of hash above a code plus one.
-struct Table(Box<[AtomicU64]>);
+/// A shard's hash table. A slot is 0 (free) or bits of the hash above a code plus one.
+#[derive(Clone)]
+enum Table {
+    /// 8 bits of hash above 24 of code. To grow, it asks the views for the rest of the hashes.
+    Narrow(Arc<[AtomicU32]>),
+    /// The 32 bits of hash that choose the slot above 32 of code.
+    Wide(Arc<[AtomicU64]>),
+}
 
-/// Views of the first segment; each of the next is twice as long, up to [`MOST_VIEWS`].
+/// Slots of a narrow table at most: those of all shards are then 8 MiB, and a larger one is in no cache anyway.
+const MOST_NARROW: usize = 1 << 15;
+/// Bits of code in a narrow slot.
+const NARROW_CODE: u32 = 24;
+
+/// Views of the first segment at first; it doubles until it is one of [`VIEWS`].
 const FEWEST_VIEWS: usize = 1 << 10;
-/// Views of a long segment: 2 MiB.
-const MOST_VIEWS: usize = 1 << 17;
-/// Segments until one is of full length.
-const GROWING: usize = (MOST_VIEWS / FEWEST_VIEWS).ilog2() as usize;
+/// Views of a segment: 2 MiB.
+const VIEWS: usize = 1 << 17;
 /// Blocks in a list of them.
 const BLOCKS: usize = 1 << 10;
 /// Bytes of a block after which another is begun.
 const BLOCK_BYTES: usize = u32::MAX as usize;
 
-/// The segment and the place in it of a code's view.
+/// The slot at `index`, which may be any number.
 #[inline(always)]
-fn place(code: u32) -> (usize, usize) {
-    let n = code as usize + FEWEST_VIEWS;
-    if n < MOST_VIEWS {
-        let segment = (n / FEWEST_VIEWS).ilog2() as usize;
-        (segment, n - (FEWEST_VIEWS << segment))
-    } else {
-        (GROWING + n / MOST_VIEWS - 1, n % MOST_VIEWS)
-    }
-}
-
-/// The length of a segment.
-fn segment_len(segment: usize) -> usize {
-    if segment < GROWING { FEWEST_VIEWS << segment } else { MOST_VIEWS }
+fn slot<S>(slots: &[S], index: usize) -> &S {
+    // The length is a power of two.
+    &slots[index & (slots.len() - 1)]
 }
 
 impl Table {
-    fn new(slots: usize) -> Arc<Table> {
-        Arc::new(Table((0..slots).map(|_| AtomicU64::new(0)).collect()))
-    }
-
-    /// The slot at `index`, which may be any number.
-    #[inline(always)]
-    fn slot(&self, index: usize) -> &AtomicU64 {
-        // The length is a power of two.
-        &self.0[index & (self.0.len() - 1)]
-    }
-
-    /// Writes a slot that is not there yet; the caller holds the shard's lock.
-    fn add(&self, slot: u64) {
-        let mut at = (slot >> 32) as usize;
-        while self.slot(at).load(Ordering::Relaxed) != 0 {
-            at += 1;
+    fn new(slots: usize) -> Table {
+        if slots <= MOST_NARROW {
+            Table::Narrow((0..slots).map(|_| AtomicU32::new(0)).collect())
+        } else {
+            Table::wide(slots)
         }
-        self.slot(at).store(slot, Ordering::Release);
     }
 
-    /// Whether `used` slots are as many as it should hold: half of a small table, so that most strings are where they are
-    /// first looked for; 3/4 of one that would not fit into a cache anyway.
-    fn is_full(&self, used: usize) -> bool {
-        if self.0.len() <= 1 << 13 { used * 2 > self.0.len() } else { used * 4 > self.0.len() * 3 }
+    fn wide(slots: usize) -> Table {
+        Table::Wide((0..slots).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Table::Narrow(slots) => slots.len(),
+            Table::Wide(slots) => slots.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Table::Narrow(slots) => size_of_val(&**slots),
+            Table::Wide(slots) => size_of_val(&**slots),
+        }
+    }
+
+    /// The code that one of the few slots in which a hash most often is has for it. Any number if none has.
+    #[inline(always)]
+    fn candidate(&self, hash: u64) -> u32 {
+        let at = hash as u32 as usize;
+        // Which of them is no branch: it would be mispredicted every fourth time.
+        let code = match self {
+            Table::Narrow(slots) => {
+                let load = |at| slot(slots, at).load(Ordering::Acquire);
+                let (first, second, third) = (load(at), load(at + 1), load(at + 2));
+                let tag = narrow_tag(hash);
+                let found = if second >> NARROW_CODE == tag { second } else { third };
+                let found = if first >> NARROW_CODE == tag { first } else { found };
+                found & ((1 << NARROW_CODE) - 1)
+            }
+            Table::Wide(slots) => {
+                let load = |at| slot(slots, at).load(Ordering::Acquire);
+                let (first, second) = (load(at), load(at + 1));
+                (if first >> 32 == hash << 32 >> 32 { first } else { second }) as u32
+            }
+        };
+        code.wrapping_sub(1)
+    }
+
+    /// The codes that may be a hash's.
+    fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let start = hash as u32 as usize;
+        (start..).map_while(move |at| self.entry(at, hash)).flatten()
+    }
+
+    /// What the slot at `at` says of a hash: nothing more (it is free), nothing, or a code.
+    #[inline]
+    fn entry(&self, at: usize, hash: u64) -> Option<Option<u32>> {
+        let (tag, wanted, code) = match self {
+            Table::Narrow(slots) => {
+                let slot = slot(slots, at).load(Ordering::Acquire);
+                (slot >> NARROW_CODE, narrow_tag(hash), slot & ((1 << NARROW_CODE) - 1))
+            }
+            Table::Wide(slots) => {
+                let slot = slot(slots, at).load(Ordering::Acquire);
+                ((slot >> 32) as u32, hash as u32, slot as u32)
+            }
+        };
+        // A slot that is in use has a code, plus one.
+        code.checked_sub(1).map(|code| (tag == wanted).then_some(code))
+    }
+
+    /// Writes a code that is not there yet and that it [holds](Table::holds); the caller holds the shard's lock.
+    fn add(&self, hash: u64, code: u32) {
+        let start = hash as u32 as usize;
+        match self {
+            Table::Narrow(slots) => {
+                let mut free = (start..).map(|at| slot(slots, at)).filter(|slot| slot.load(Ordering::Relaxed) == 0);
+                if let Some(free) = free.next() {
+                    free.store(narrow_tag(hash) << NARROW_CODE | (code + 1), Ordering::Release);
+                }
+            }
+            Table::Wide(slots) => {
+                let mut free = (start..).map(|at| slot(slots, at)).filter(|slot| slot.load(Ordering::Relaxed) == 0);
+                if let Some(free) = free.next() {
+                    free.store(hash << 32 | u64::from(code + 1), Ordering::Release);
+                }
+            }
+        }
+    }
+
+    /// Whether `used` slots are no more than it should hold, the last of them with `code`: half of a small table, so that most
+    /// strings are where they are first looked for; 3/4 of one that would not fit into a cache anyway.
+    fn holds(&self, used: usize, code: u32) -> bool {
+        let full = if self.len() <= 1 << 13 { used * 2 > self.len() } else { used * 4 > self.len() * 3 };
+        !full && (matches!(self, Table::Wide(_)) || code < (1 << NARROW_CODE) - 1)
+    }
+
+    /// Hashes and codes of all it holds; of the hashes only the bits that choose a slot or stand in one.
+    fn entries(&self, snapshot: &Snapshot) -> Vec<(u64, u32)> {
+        match self {
+            Table::Narrow(slots) => {
+                let codes = slots.iter().map(|slot| slot.load(Ordering::Relaxed) & ((1 << NARROW_CODE) - 1));
+                codes.filter(|&code| code != 0).map(|code| (snapshot.hash(code - 1), code - 1)).collect()
+            }
+            Table::Wide(slots) => {
+                let slots = slots.iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|&slot| slot != 0);
+                slots.map(|slot| (slot >> 32, slot as u32 - 1)).collect()
+            }
+        }
     }
 }
 
+/// The bits of a hash that stand in a narrow slot: none that choose it or the shard.
+#[inline(always)]
+fn narrow_tag(hash: u64) -> u32 {
+    (hash >> 40) as u32 & 0xff
+}
+
 impl Snapshot {
-    /// The code that may be a word's by its hash, looked for in the two slots where it most often is. Any number if none is.
+    /// The code that may be a word's by its hash. Any number if none is.
     #[inline(always)]
     pub(super) fn candidate(&self, hash: u64) -> u32 {
-        let table = &self.tables[shard(hash)];
-        let (at, tag) = (hash as u32 as usize, hash << 32 >> 32);
-        let (first, second) = (table.slot(at).load(Ordering::Acquire), table.slot(at + 1).load(Ordering::Acquire));
-        // Which of the two is no branch: it would be mispredicted every third time.
-        let slot = if first >> 32 == tag { first } else { second };
-        (slot as u32).wrapping_sub(1)
+        self.tables[shard(hash)].candidate(hash)
     }
 
     /// The view of a code; of any other number one that no string has.
@@ -143,28 +231,29 @@ impl Snapshot {
         }
     }
 
+    /// The code of a word that is there, if it is long or its candidate is another's.
+    #[inline]
+    pub(super) fn find_other(&self, word: &Word<'_>, candidate: u32, view: Key) -> Option<u32> {
+        if word.key.is_long() && self.is(view, word) { Some(candidate) } else { self.find(word) }
+    }
+
     /// The code of a word that is there.
     pub(super) fn find(&self, word: &Word<'_>) -> Option<u32> {
-        let table = &self.tables[shard(word.hash)];
-        let mut at = word.hash as u32 as usize;
-        loop {
-            let slot = table.slot(at).load(Ordering::Acquire);
-            if slot == 0 {
-                return None;
-            }
-            let code = (slot as u32).wrapping_sub(1);
-            if (slot >> 32) as u32 == word.hash as u32 && self.is(self.view_or_none(code), word) {
-                return Some(code);
-            }
-            at += 1;
+        self.tables[shard(word.hash)].candidates(word.hash).find(|&code| self.is(self.view_or_none(code), word))
+    }
+
+    /// The hash of a code's string.
+    fn hash(&self, code: u32) -> u64 {
+        match self.view_or_none(code) {
+            view if view.is_long() => Word::of(self.block(view).as_bytes()).hash,
+            view => view.hash(),
         }
     }
 
     /// A long string has the number of its block and its place in the block in `lo`.
     #[inline(always)]
     fn view(&self, code: u32) -> Option<Key> {
-        let (segment, at) = place(code);
-        let [lo, hi] = self.views.get(segment)?.get(at)?;
+        let [lo, hi] = self.views.get(code as usize / VIEWS)?.get(code as usize % VIEWS)?;
         // A code is passed on after its view is written: by a slot's release, or a lock.
         Some(Key { lo: lo.load(Ordering::Relaxed), hi: hi.load(Ordering::Relaxed) })
     }
@@ -197,7 +286,7 @@ pub(super) fn shard(hash: u64) -> usize {
 
 impl Default for Dictionary {
     fn default() -> Self {
-        let tables = (0..SHARDS).map(|_| Table::new(8)).collect();
+        let tables = std::array::from_fn(|_| Table::new(8));
         Dictionary {
             shards: std::array::from_fn(|_| Mutex::default()),
             views: Mutex::default(),
@@ -256,10 +345,10 @@ impl Dictionary {
     /// Bytes held, for memory budgets.
     pub fn heap_bytes(&self) -> usize {
         let snapshot = self.snapshot();
-        let slots: usize = snapshot.tables.iter().map(|t| t.0.len()).sum();
+        let tables: usize = snapshot.tables.iter().map(Table::bytes).sum();
         let views: usize = snapshot.views.iter().map(|v| v.len()).sum();
         let texts = locked(&self.views).block_bytes + snapshot.blocks.len() * BLOCKS * size_of::<OnceLock<Box<str>>>();
-        slots * 8 + views * 16 + texts + locked(&self.ranks).len() * 4
+        tables + views * 16 + texts + locked(&self.ranks).len() * 4
     }
 
     /// Read access for many look-ups: to the codes that were given before this call.
@@ -326,17 +415,17 @@ impl Dictionary {
         }
         let first = self.give_codes(missing.iter().map(|&i| fresh[i].key))?;
         // The snapshot's tables may have grown since.
-        let mut grown: [Option<Arc<Table>>; SHARDS] = [const { None }; SHARDS];
+        let mut grown: [Option<Table>; SHARDS] = [const { None }; SHARDS];
         for (code, &i) in (first..).zip(&missing) {
             let word = &fresh[i];
             let shard = shard(word.hash);
             let Some(filled) = &mut filled[shard] else { continue };
             filled.0 += 1;
             let mut table = grown[shard].as_ref().unwrap_or(&snapshot.tables[shard]);
-            if table.is_full(filled.0) {
-                table = grown[shard].insert(self.grow(shard, table));
+            if !table.holds(filled.0, code) {
+                table = grown[shard].insert(self.grow(shard, table, code));
             }
-            table.add(word.hash << 32 | u64::from(code + 1));
+            table.add(word.hash, code);
             found(i, code);
         }
         Ok(())
@@ -351,17 +440,27 @@ impl Dictionary {
             return Err(too_many());
         }
         let mut snapshot = self.snapshot();
-        let segments = place(end as u32 - 1).0 + 1;
-        if segments > snapshot.views.len() {
-            let new =
-                (snapshot.views.len()..segments).map(|s| (0..segment_len(s)).map(|_| Default::default()).collect());
-            let new: Vec<_> = new.collect();
-            self.publish(|snapshot| snapshot.views.extend(new));
+        let segments = end.div_ceil(VIEWS);
+        let first_segment = end.next_power_of_two().clamp(FEWEST_VIEWS, VIEWS);
+        if segments > snapshot.views.len() || snapshot.views[0].len() < first_segment {
+            // Only the first is ever shorter than the others. Its views are written by no one else now.
+            let lengths = (0..segments).map(|segment| if segment == 0 { first_segment } else { VIEWS });
+            let views = lengths.enumerate().map(|(segment, len)| match snapshot.views.get(segment) {
+                Some(old) if old.len() == len => Arc::clone(old),
+                old => {
+                    let kept = old
+                        .into_iter()
+                        .flat_map(|old| old.iter())
+                        .map(|[lo, hi]| [lo, hi].map(|half| AtomicU64::new(half.load(Ordering::Relaxed))));
+                    kept.chain(std::iter::repeat_with(Default::default)).take(len).collect()
+                }
+            });
+            let views = views.collect();
+            self.publish(|snapshot| snapshot.views = views);
             snapshot = self.snapshot();
         }
-        for (code, key) in (first as u32..).zip(keys) {
-            let (segment, at) = place(code);
-            let [lo, hi] = &snapshot.views[segment][at];
+        for (code, key) in (first..).zip(keys) {
+            let [lo, hi] = &snapshot.views[code / VIEWS][code % VIEWS];
             lo.store(key.lo, Ordering::Relaxed);
             hi.store(key.hi, Ordering::Relaxed);
         }
@@ -370,16 +469,20 @@ impl Dictionary {
         Ok(first as u32)
     }
 
-    /// A table of twice the size for shard `index`, whose lock the caller holds.
-    fn grow(&self, index: usize, table: &Table) -> Arc<Table> {
-        let larger = Table::new(table.0.len() * 2);
-        for slot in &table.0 {
-            match slot.load(Ordering::Relaxed) {
-                0 => {}
-                slot => larger.add(slot),
-            }
+    /// A table of twice the size for shard `index`, whose lock the caller holds; `code` is to go into it.
+    fn grow(&self, index: usize, table: &Table, code: u32) -> Table {
+        let slots = table.len() * 2;
+        let larger = match Table::new(slots) {
+            // A wide table does not know enough of its hashes for a narrow one.
+            Table::Narrow(_) if matches!(table, Table::Wide(_)) => Table::wide(slots),
+            narrow if !narrow.holds(0, code) => Table::wide(slots),
+            larger => larger,
+        };
+        // Of now: it has the views of all codes of the table.
+        for (hash, code) in table.entries(&self.snapshot()) {
+            larger.add(hash, code);
         }
-        self.publish(|snapshot| snapshot.tables[index] = Arc::clone(&larger));
+        self.publish(|snapshot| snapshot.tables[index] = larger.clone());
         larger
     }
 }
@@ -462,17 +565,36 @@ mod tests {
     }
 
     #[test]
-    fn places_of_codes_follow_each_other() {
-        let mut expected = (0, 0);
-        for code in (0..3 * MOST_VIEWS as u32).chain([]) {
-            assert_eq!(place(code), expected, "{code}");
-            expected.1 += 1;
-            if expected.1 == segment_len(expected.0) {
-                expected = (expected.0 + 1, 0);
-            }
+    fn tables_of_either_width_hold_and_give_back_their_codes() {
+        let hash = |code: u32| Word::of(code.to_string().as_bytes()).hash;
+        for table in [Table::new(2048), Table::wide(2048)] {
+            assert_eq!(table.candidates(hash(7)).next(), None);
+            (0..1000).for_each(|code| table.add(hash(code), code));
+            assert!((0..1000).all(|code| table.candidates(hash(code)).any(|found| found == code)));
+            let found = (0..1000).filter(|&code| table.candidate(hash(code)) == code).count();
+            assert!(found > 800, "{found} at the first look");
         }
-        let (segment, at) = place(Dictionary::MOST);
-        assert!(segment < GROWING + (1 << 32) / MOST_VIEWS && at < MOST_VIEWS);
+        // A code that a narrow slot has no room for.
+        let most = (1 << NARROW_CODE) - 2;
+        assert!(Table::new(8).holds(4, most) && !Table::new(8).holds(4, most + 1) && !Table::new(8).holds(5, 0));
+        let wide = Table::new(MOST_NARROW * 2);
+        assert!(matches!(wide, Table::Wide(_)) && wide.holds(wide.len() / 4 * 3, most + 1));
+        wide.add(hash(1), u32::MAX - 2);
+        assert_eq!(wide.candidates(hash(1)).next(), Some(u32::MAX - 2));
+    }
+
+    #[test]
+    fn a_table_grows_wide_with_every_hash() {
+        let dict = Dictionary::new();
+        let texts: Vec<String> = (0..400).map(|i| format!("{i}{}", "x".repeat(i % 30))).collect();
+        dict.intern_all(texts.iter().map(String::as_str)).unwrap();
+        for index in 0..SHARDS {
+            let table = dict.snapshot().tables[index].clone();
+            let wide = dict.grow(index, &table, (1 << NARROW_CODE) - 1);
+            assert!(matches!(wide, Table::Wide(_)));
+            assert!(matches!(dict.grow(index, &wide, 0), Table::Wide(_)));
+        }
+        assert!(texts.iter().enumerate().all(|(code, text)| dict.find(text) == Some(code as u32)));
     }
 
     #[test]
