@@ -354,7 +354,6 @@ impl Scan for ArrowScan {
     fn next(&mut self) -> Result<Option<ChunkTask>> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         let (file, projection) = (Arc::clone(&self.file), Arc::clone(&self.projection));
-        let bytes = piece.bytes;
         let read = move || {
             let rows = (piece.range.end - piece.range.start) as usize;
             let lanes = file.lanes(&piece, rows)?;
@@ -364,7 +363,7 @@ impl Scan for ArrowScan {
                 pages: pages(&file.map, &lanes),
                 batch: piece.batch,
             };
-            projection.assemble(rows, Arc::new(origin), |slot, target, faults| match lanes.get(slot) {
+            projection.assemble(rows, piece.bytes, Arc::new(origin), |slot, target, faults| match lanes.get(slot) {
                 Some(Lane::Array(array)) => column(array.as_ref(), target, faults),
                 Some(Lane::Texts(texts)) => {
                     let dict = target.dict()?;
@@ -377,7 +376,7 @@ impl Scan for ArrowScan {
                 None => Err(Error::internal("a decoded column is missing")),
             })
         };
-        Ok(Some(ChunkTask { bytes, read: Box::new(read) }))
+        Ok(Some(ChunkTask::one(read)))
     }
 }
 
