@@ -42,6 +42,7 @@ pub mod input;
 pub mod kernel;
 pub mod output;
 pub mod plan;
+mod simd;
 
 pub use backend::Device;
 pub use column::Type;

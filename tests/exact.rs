@@ -248,6 +248,29 @@ proptest! {
         }
     }
 
+    /// Blocks of values as data has them, with a stranger now and then, stay in the limbs of a group.
+    #[test]
+    fn ordinary_products_are_exact(
+        rows in prop::collection::vec((0..3u32, -10_000_000_000..10_000_000_000i64, 1..1_000_000i64), 0..700),
+        strangers in prop::collection::vec((0..700usize, hostile()), 0..3),
+    ) {
+        let groups: Vec<u32> = rows.iter().map(|row| row.0).collect();
+        let mut xs: Vec<f64> = rows.iter().map(|row| row.1 as f64 / 1e6).collect();
+        let ys: Vec<f64> = rows.iter().map(|row| row.2 as f64 / 3e4).collect();
+        for (at, stranger) in strangers {
+            if let Some(x) = xs.get_mut(at) {
+                *x = stranger;
+            }
+        }
+        let mut column = ProductColumn::new(3);
+        column.add_all(&groups, &xs, &ys);
+        for group in 0..3 {
+            let products = (0..rows.len()).filter(|&i| groups[i] == group).map(|i| fixed(xs[i]) * fixed(ys[i]));
+            let want: BigInt = products.sum();
+            prop_assert_eq!(fixed_exact(&column.exact(group as usize)) << UNIT as u32, want);
+        }
+    }
+
     #[test]
     fn integers_are_exact_past_128_bits(
         rows in prop::collection::vec((0..3u32, any::<i128>(), any::<i128>(), 0..128u32), 0..40), cut in 0..40usize,
@@ -625,6 +648,23 @@ fn float(word: &str) -> Option<f64> {
 
 fn floats(list: &str) -> Vec<f64> {
     list.split(',').filter_map(float).collect()
+}
+
+/// So many addends that the limbs of a group overflow again and again.
+#[test]
+fn millions_of_products_are_exact() {
+    let (x, rows) = (123_456.789_f64, 1 << 21);
+    for groups in [1, 2] {
+        let mut column = ProductColumn::new(groups);
+        let ids: Vec<u32> = (0..1 << 16).map(|i| i % groups as u32).collect();
+        for _ in 0..rows >> 16 {
+            column.add_all(&ids, &vec![x; 1 << 16], &vec![-x; 1 << 16]);
+        }
+        let want = fixed(x) * fixed(-x) * (rows / groups);
+        for group in 0..groups {
+            assert_eq!(fixed_exact(&column.exact(group)) << UNIT as u32, want);
+        }
+    }
 }
 
 /// tests/data/exact_vectors.py says how these were made: `math.fsum`, `fractions`, `statistics`.

@@ -11,6 +11,8 @@ pub enum Slice<'a> {
     Bool(&'a [u8]),
     /// Class Int.
     Int(&'a [i64]),
+    /// Class Int, as stored: these are the most common, and not worth widening first.
+    Int32(&'a [i32]),
     /// Class Wide.
     Wide(&'a [i128]),
     /// Class Float.

@@ -45,6 +45,7 @@ impl Extreme {
         match arg.values {
             Slice::Bool(v) => self.update_words(groups, arg, |i| v[i].into()),
             Slice::Int(v) => self.update_words(groups, arg, |i| int_word(v[i])),
+            Slice::Int32(v) => self.update_words(groups, arg, |i| int_word(v[i].into())),
             Slice::Float(v) => self.update_words(groups, arg, |i| float_order(v[i])),
             Slice::Wide(v) => {
                 for (i, &group) in groups.iter().enumerate() {

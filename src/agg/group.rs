@@ -6,8 +6,9 @@
 
 use hashbrown::HashTable;
 
-use super::Layout;
-use crate::column::{Class, KeyColumn};
+use super::{KeyRows, Layout};
+use crate::column::KeyColumn;
+use crate::column::key::int_word;
 
 /// A table of distinct keys.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl GroupTable {
     }
 
     /// The group number of each of the `rows` keys; new keys get new numbers, in the order they are met.
-    pub fn intern(&mut self, rows: usize, keys: &[KeyColumn], groups: &mut Vec<u32>) {
+    pub fn intern(&mut self, rows: usize, keys: &[KeyRows<'_>], groups: &mut Vec<u32>) {
         groups.clear();
         if rows == 0 {
             return;
@@ -101,21 +102,40 @@ impl GroupTable {
         if self.layout.cover(keys) || is_hash && is_direct(self.layout.bits(), self.groups) {
             self.rebuild(rows);
         }
-        let mut packed = std::mem::take(&mut self.packed);
-        self.layout.pack(keys, rows, &mut packed);
         let fresh_from = self.groups;
         let mut fresh_rows: Vec<u32> = Vec::new();
         let next = &mut self.groups;
+        let mut packed = std::mem::take(&mut self.packed);
+        let base = match (&self.index, keys) {
+            (Index::Direct(_), [KeyRows::Int32(_) | KeyRows::Int(_) | KeyRows::Str(..)]) => self.layout.single(),
+            _ => None,
+        };
+        if base.is_none() {
+            self.layout.pack(keys, rows, &mut packed);
+        }
         match &mut self.index {
             Index::Direct(slots) => {
-                for (row, &key) in packed[0].iter().enumerate() {
+                let mut group_of = |(row, key): (usize, u64)| {
                     let slot = &mut slots[key as usize];
                     if *slot == 0 {
                         *next += 1;
                         *slot = *next as u32;
                         fresh_rows.push(row as u32);
                     }
-                    groups.push(*slot - 1);
+                    *slot - 1
+                };
+                // One column of integers or codes is its own packed key, less a base.
+                match (base, keys) {
+                    (Some(base), [KeyRows::Int32(v)]) => {
+                        groups.extend(v.iter().map(|&v| int_word(v.into()) - base).enumerate().map(group_of));
+                    }
+                    (Some(base), [KeyRows::Int(v)]) => {
+                        groups.extend(v.iter().map(|&v| int_word(v) - base).enumerate().map(group_of));
+                    }
+                    (Some(base), [KeyRows::Str(v, _)]) => {
+                        groups.extend(v.iter().map(|&v| u64::from(v) - base).enumerate().map(group_of));
+                    }
+                    _ => groups.extend(packed[0].iter().copied().enumerate().map(&mut group_of)),
                 }
             }
             Index::Hash(table) => {
@@ -152,26 +172,14 @@ impl GroupTable {
         }
         self.packed = packed;
         for (own, key) in self.columns.iter_mut().zip(keys) {
-            own.lo.extend(fresh_rows.iter().map(|&row| key.lo[row as usize]));
-            if own.class == Class::Wide {
-                own.hi.extend(fresh_rows.iter().map(|&row| key.hi[row as usize]));
-            }
-            if own.dict.is_none() {
-                own.dict.clone_from(&key.dict);
-            }
-            if let Some(valid) = &key.valid {
-                let own_valid = own.valid.get_or_insert_with(|| vec![1; fresh_from]);
-                own_valid.extend(fresh_rows.iter().map(|&row| valid[row as usize]));
-            } else if let Some(own_valid) = &mut own.valid {
-                own_valid.resize(self.groups, 1);
-            }
+            key.append_to(own, fresh_from, &fresh_rows);
         }
     }
 
     /// Makes the index anew for the layout as it is; `coming` keys are about to be interned.
     fn rebuild(&mut self, coming: usize) {
         let mut packed = std::mem::take(&mut self.packed);
-        self.layout.pack(&self.columns, self.groups, &mut packed);
+        self.layout.pack(&KeyRows::of(&self.columns), self.groups, &mut packed);
         let bits = self.layout.bits();
         self.index = if is_direct(bits, self.groups.max(coming)) {
             let mut slots = vec![0; 1 << bits];
@@ -203,7 +211,7 @@ impl GroupTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::key::int_word;
+    use crate::column::Class;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -233,10 +241,10 @@ mod tests {
     fn nulls_are_a_group_and_come_late() {
         let mut table = GroupTable::new(&[ints(&[])]);
         let mut groups = Vec::new();
-        table.intern(2, &[ints(&[Some(5), Some(6)])], &mut groups);
-        table.intern(3, &[ints(&[None, Some(i64::MIN), Some(5)])], &mut groups);
+        table.intern(2, &KeyRows::of(&[ints(&[Some(5), Some(6)])]), &mut groups);
+        table.intern(3, &KeyRows::of(&[ints(&[None, Some(i64::MIN), Some(5)])]), &mut groups);
         assert_eq!(groups, [2, 3, 0]);
-        table.intern(3, &[ints(&[Some(i64::MAX), None, Some(i64::MIN)])], &mut groups);
+        table.intern(3, &KeyRows::of(&[ints(&[Some(i64::MAX), None, Some(i64::MIN)])]), &mut groups);
         assert_eq!(groups, [4, 2, 3]);
         assert_eq!(table.keys()[0].valid.as_deref(), Some([1, 1, 0, 1, 1].as_slice()));
         assert_eq!(table.keys()[0].lo[0], int_word(5));
@@ -258,7 +266,7 @@ mod tests {
                 let a: Vec<_> = batch.iter().map(|r| r.0).collect();
                 let b: Vec<_> = batch.iter().map(|r| r.1).collect();
                 let c: Vec<_> = batch.iter().map(|r| Some(r.2)).collect();
-                table.intern(batch.len(), &[ints(&a), wides(&b), ints(&c)], &mut groups);
+                table.intern(batch.len(), &KeyRows::of(&[ints(&a), wides(&b), ints(&c)]), &mut groups);
                 let expected: Vec<u32> = batch.iter().map(|r| {
                     let next = plain.len() as u32;
                     *plain.entry(*r).or_insert(next)

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use super::KeyRows;
+use crate::column::key::int_word;
 use crate::column::{Class, Dictionary, KeyColumn};
 
 /// The columns of a key, the span their words have been seen in, and the place of each in a packed key.
@@ -81,23 +83,16 @@ impl Layout {
 
     /// Makes every word of `keys` fit; true if that changed the packing. A span that grows does so by more than it must, so
     /// that it grows a few times a run and not once a chunk.
-    pub fn cover(&mut self, keys: &[KeyColumn]) -> bool {
+    pub fn cover(&mut self, keys: &[KeyRows<'_>]) -> bool {
         let mut changed = false;
         for word in &mut self.words {
             let key = &keys[word.column];
             let dict = &mut self.columns[word.column].1;
             if dict.is_none() {
-                dict.clone_from(&key.dict);
+                *dict = key.dict().cloned();
             }
-            let values = if word.high { &key.hi } else { &key.lo };
-            let (min, max) = match &key.valid {
-                None => values.iter().fold((u64::MAX, 0), |(lo, hi), &v| (lo.min(v), hi.max(v))),
-                Some(valid) => values
-                    .iter()
-                    .zip(valid)
-                    .fold((u64::MAX, 0), |(lo, hi), (&v, &ok)| if ok == 0 { (lo, hi) } else { (lo.min(v), hi.max(v)) }),
-            };
-            if word.first && !word.flag && key.valid.as_ref().is_some_and(|v| v.contains(&0)) {
+            let (min, max) = key.span(word.high);
+            if word.first && !word.flag && key.valid().is_some_and(|v| v.contains(&0)) {
                 word.flag = true;
                 changed = true;
             }
@@ -168,25 +163,37 @@ impl Layout {
         }
     }
 
+    /// Where a packed key is one word less a base: that base.
+    pub fn single(&self) -> Option<u64> {
+        match self.words[..] {
+            [Word { base, flag: false, .. }] => Some(base),
+            _ => None,
+        }
+    }
+
     /// Packs the first `rows` of `keys`, which fit, into `planes`.
-    pub fn pack(&self, keys: &[KeyColumn], rows: usize, planes: &mut Vec<Vec<u64>>) {
+    pub fn pack(&self, keys: &[KeyRows<'_>], rows: usize, planes: &mut Vec<Vec<u64>>) {
         clear(planes, self.planes(), rows);
         for word in &self.words {
-            let key = &keys[word.column];
-            let values = &(if word.high { &key.hi } else { &key.lo })[..rows];
-            let base = word.base;
-            match key.valid.as_deref() {
-                Some(valid) => {
-                    let valid = &valid[..rows];
+            let Word { base, at, bits, .. } = *word;
+            match keys[word.column] {
+                KeyRows::Int32(v) => place(planes, at, bits, v.iter().map(|&v| int_word(v.into()).wrapping_sub(base))),
+                KeyRows::Int(v) => place(planes, at, bits, v.iter().map(|&v| int_word(v).wrapping_sub(base))),
+                KeyRows::Str(v, _) => place(planes, at, bits, v.iter().map(|&v| u64::from(v).wrapping_sub(base))),
+                KeyRows::Words(key) => {
+                    let values = if word.high { &key.hi } else { &key.lo };
+                    let values = values.iter().map(|v| v.wrapping_sub(base));
+                    let Some(valid) = key.valid.as_deref() else {
+                        place(planes, at, bits, values);
+                        continue;
+                    };
                     // All bits of a valid word, none of a null one.
-                    place(planes, word.at, word.bits, |row| {
-                        values[row].wrapping_sub(base) & u64::from(valid[row]).wrapping_neg()
-                    });
+                    let masks = valid.iter().map(|&ok| u64::from(ok).wrapping_neg());
+                    place(planes, at, bits, values.zip(masks).map(|(value, mask)| value & mask));
                     if word.flag {
-                        place(planes, word.at + word.bits, 1, |row| u64::from(valid[row] ^ 1));
+                        place(planes, at + bits, 1, valid.iter().map(|&ok| u64::from(ok ^ 1)));
                     }
                 }
-                None => place(planes, word.at, word.bits, |row| values[row] - base),
             }
         }
     }
@@ -201,7 +208,7 @@ impl Layout {
                 nulls.clear();
                 if old.flag {
                     extract(from, old.at + old.bits, 1, &mut nulls);
-                    place(planes, new.at + new.bits, 1, |row| nulls[row]);
+                    place(planes, new.at + new.bits, 1, nulls.iter().copied());
                 }
             }
             if new.bits == 0 {
@@ -220,7 +227,7 @@ impl Layout {
             }
             // The word under a null is 0.
             values.iter_mut().zip(&nulls).for_each(|(v, &null)| *v &= null.wrapping_sub(1));
-            place(planes, new.at, new.bits, |row| values[row]);
+            place(planes, new.at, new.bits, values.iter().copied());
         }
     }
 
@@ -320,21 +327,18 @@ fn clear(planes: &mut Vec<Vec<u64>>, count: usize, rows: usize) {
     }
 }
 
-/// Ors `bits` bits of `value(row)` into every key from bit `at` on.
+/// Ors the values, of `bits` bits, into the keys from bit `at` on.
 #[inline]
-fn place(planes: &mut [Vec<u64>], at: u32, bits: u32, value: impl Fn(usize) -> u64) {
+fn place(planes: &mut [Vec<u64>], at: u32, bits: u32, values: impl Iterator<Item = u64> + Clone) {
     if bits == 0 {
         return;
     }
     let (first, shift) = ((at / 64) as usize, at % 64);
-    for (row, slot) in planes[first].iter_mut().enumerate() {
-        *slot |= value(row) << shift;
-    }
     if shift + bits > 64 {
-        for (row, slot) in planes[first + 1].iter_mut().enumerate() {
-            *slot |= value(row) >> (64 - shift);
-        }
+        let high = values.clone();
+        planes[first + 1].iter_mut().zip(high).for_each(|(slot, value)| *slot |= value >> (64 - shift));
     }
+    planes[first].iter_mut().zip(values).for_each(|(slot, value)| *slot |= value << shift);
 }
 
 /// The `bits` bits from bit `at` on of every key.

@@ -1,7 +1,7 @@
 //! The keystone: distinct keys and their states, as columns. Chunks, threads, devices, spill runs and micro-batches all
 //! give a [`Partial`], and one merge serves them all.
 
-use super::{GroupTable, State, StateSpec};
+use super::{Arg, GroupTable, KeyRows, State, StateSpec};
 use crate::column::KeyColumn;
 
 /// Distinct keys and one state for each of them and each [`StateSpec`].
@@ -24,22 +24,56 @@ pub struct Merger {
     table: GroupTable,
     states: Vec<State>,
     ids: Vec<u32>,
+    /// Rows of each group that [`Merger::update`] took in: counted once for all states that count, which hold what is to
+    /// be added to this (nothing, unless there are nulls or merged partials).
+    rows: Vec<u64>,
 }
 
 impl Merger {
     /// Nothing yet; `keys` give the shape of the key columns.
     pub fn new(keys: &[KeyColumn], specs: &[StateSpec]) -> Self {
         let states = specs.iter().map(|s| State::new(s.kind)).collect();
-        Merger { table: GroupTable::new(keys), states, ids: Vec::new() }
+        Merger { table: GroupTable::new(keys), states, ids: Vec::new(), rows: Vec::new() }
     }
 
     /// Numbers the groups of `rows` keys, making new ones; the numbers index the states given beside them.
     pub fn intern(&mut self, rows: usize, keys: &[KeyColumn]) -> (&[u32], &mut [State]) {
+        self.number(rows, &KeyRows::of(keys));
+        (&self.ids, &mut self.states)
+    }
+
+    fn number(&mut self, rows: usize, keys: &[KeyRows<'_>]) {
         self.table.intern(rows, keys, &mut self.ids);
         for state in &mut self.states {
             state.resize(self.table.len());
         }
-        (&self.ids, &mut self.states)
+    }
+
+    /// Takes `rows` rows in: their keys, and the arguments that `specs`, those of the states, name.
+    pub fn update(&mut self, rows: usize, keys: &[KeyRows<'_>], specs: &[StateSpec], args: &[Arg<'_>]) {
+        self.number(rows, keys);
+        if self.states.iter().any(|state| matches!(state, State::Count(_))) {
+            self.rows.resize(self.table.len(), 0);
+            match &mut self.rows[..] {
+                // One group: adding to it row by row would wait for the row before.
+                [count] => *count += self.ids.len() as u64,
+                counts => self.ids.iter().for_each(|&group| counts[group as usize] += 1),
+            }
+        }
+        for (state, spec) in self.states.iter_mut().zip(specs) {
+            match (state, &spec.args[..]) {
+                (State::Count(counts), spec) => {
+                    let Some(valid) = spec.first().and_then(|&arg| args[arg].valid) else { continue };
+                    for (&group, &ok) in self.ids.iter().zip(valid) {
+                        let count = &mut counts[group as usize];
+                        *count = count.wrapping_sub(u64::from(ok ^ 1));
+                    }
+                }
+                (state, []) => state.update(&self.ids, &[]),
+                (state, &[x]) => state.update(&self.ids, &[args[x]]),
+                (state, &[x, y, ..]) => state.update(&self.ids, &[args[x], args[y]]),
+            }
+        }
     }
 
     /// Merges a partial in.
@@ -65,18 +99,24 @@ impl Merger {
 
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
-        self.table.heap_bytes() + self.states.iter().map(State::heap_bytes).sum::<usize>()
+        let states: usize = self.states.iter().map(State::heap_bytes).sum();
+        self.table.heap_bytes() + states + self.rows.capacity() * 8
     }
 
     /// All of it as one partial.
-    pub fn finish(self) -> Partial {
+    pub fn finish(mut self) -> Partial {
+        for state in &mut self.states {
+            if let State::Count(counts) = state {
+                counts.iter_mut().zip(&self.rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
+            }
+        }
         Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Arg, Keep, Slice, StateKind};
+    use super::super::{Keep, Slice, StateKind};
     use super::*;
     use crate::column::Class;
     use crate::column::key::int_word;
@@ -104,7 +144,6 @@ mod tests {
         key.lo = rows.iter().map(|r| r.0.map_or(0, int_word)).collect();
         key.valid = Some(rows.iter().map(|r| u8::from(r.0.is_some())).collect());
         let mut merger = Merger::new(std::slice::from_ref(&key), &specs());
-        let (ids, states) = merger.intern(rows.len(), &[key]);
         let floats: Vec<f64> = rows.iter().map(|r| r.1).collect();
         let valid: Vec<u8> = rows.iter().map(|r| u8::from(r.2)).collect();
         let ints: Vec<i64> = rows.iter().map(|r| r.3).collect();
@@ -112,10 +151,7 @@ mod tests {
             Arg { values: Slice::Float(&floats), valid: Some(&valid) },
             Arg { values: Slice::Int(&ints), valid: None },
         ];
-        for (state, spec) in states.iter_mut().zip(specs()) {
-            let args: Vec<Arg> = spec.args.iter().map(|&i| args[i]).collect();
-            state.update(ids, &args);
-        }
+        merger.update(rows.len(), &[KeyRows::Words(&key)], &specs(), &args);
         merger.finish()
     }
 

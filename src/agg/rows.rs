@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Arg, Layout, Slice};
+use super::{Arg, KeyRows, Layout, Slice};
 use crate::column::{Dictionary, KeyColumn};
 
 /// Some rows. Their keys are packed as their own layout says.
@@ -46,9 +46,9 @@ pub enum ArgData {
 }
 
 impl Rows {
-    /// `rows` rows with the keys `keys` and the arguments `args`.
-    pub fn new(rows: usize, keys: &[KeyColumn], args: &[Arg<'_>]) -> Rows {
-        let mut layout = Layout::new(keys);
+    /// `rows` rows with the keys `keys`, of the shape of `shape`, and the arguments `args`.
+    pub fn new(rows: usize, shape: &[KeyColumn], keys: &[KeyRows<'_>], args: &[Arg<'_>]) -> Rows {
+        let mut layout = Layout::new(shape);
         layout.cover(keys);
         let mut packed = Vec::new();
         layout.pack(keys, rows, &mut packed);
@@ -92,6 +92,7 @@ impl ArgColumn {
         let data = match arg.values {
             Slice::Bool(v) => ArgData::Bool(v.to_vec()),
             Slice::Int(v) => ArgData::Int(v.to_vec()),
+            Slice::Int32(v) => ArgData::Int(v.iter().map(|&v| v.into()).collect()),
             Slice::Wide(v) => ArgData::Wide(v.to_vec()),
             Slice::Float(v) => ArgData::Float(v.to_vec()),
             Slice::Str(v, dict) => ArgData::Str(v.to_vec(), Arc::clone(dict)),
@@ -209,7 +210,7 @@ mod tests {
             Arg { values: Slice::Str(&[7, 0, 9, 1], &dict), valid: Some(&[0, 0, 1, 1]) },
         ];
         for keys in [vec![int.clone()], vec![int, wide], vec![]] {
-            let rows = Rows::new(4, &keys, &args);
+            let rows = Rows::new(4, &keys, &KeyRows::of(&keys), &args);
             let mut bytes = Vec::new();
             rows.put(&mut bytes);
             bytes.push(77);

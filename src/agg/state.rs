@@ -77,7 +77,9 @@ impl State {
             }
             (State::IntSum(sums), [arg]) => match (arg.values, arg.valid) {
                 (Slice::Int(xs), None) => sums.add_all(groups, xs),
+                (Slice::Int32(xs), None) => sums.add_all(groups, xs),
                 (Slice::Int(xs), Some(valid)) => sums.add_valid(groups, xs, |i| valid[i] != 0),
+                (Slice::Int32(xs), Some(valid)) => sums.add_valid(groups, xs, |i| valid[i] != 0),
                 (Slice::Wide(xs), None) => sums.add_all_i128(groups, xs),
                 (Slice::Wide(xs), Some(_)) => {
                     for (i, &group) in groups.iter().enumerate().filter(|(i, _)| arg.is_valid(*i)) {
@@ -96,6 +98,9 @@ impl State {
             }
             (State::IntProduct(sums), [x, y]) => match (x.values, y.values, x.valid, y.valid) {
                 (Slice::Int(xs), Slice::Int(ys), None, None) => sums.add_all(groups, xs, ys),
+                (Slice::Int32(xs), Slice::Int32(ys), None, None) => sums.add_all(groups, xs, ys),
+                (Slice::Int32(xs), Slice::Int(ys), None, None) => sums.add_all(groups, xs, ys),
+                (Slice::Int(xs), Slice::Int32(ys), None, None) => sums.add_all(groups, xs, ys),
                 (Slice::Wide(xs), Slice::Wide(ys), None, None) => sums.add_all_i128(groups, xs, ys),
                 (xs, ys, _, _) => {
                     for (i, &group) in groups.iter().enumerate() {
@@ -204,6 +209,7 @@ impl State {
 fn integer(values: Slice<'_>, row: usize) -> i128 {
     match values {
         Slice::Int(v) => v[row].into(),
+        Slice::Int32(v) => v[row].into(),
         Slice::Wide(v) => v[row],
         _ => 0,
     }

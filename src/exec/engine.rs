@@ -260,7 +260,11 @@ impl Engine {
         ledger.device = backend.name();
         ledger.device_reason = reason;
         let folder = || self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-        let memory = self.memory.or_else(Memory::usual).map(|bytes| Memory { bytes, folder: folder() });
+        let device = match backend.feed() {
+            Feed::Threads(_) if auto.is_none() => 0,
+            _ => self.device_bytes(),
+        };
+        let memory = self.memory.or_else(Memory::usual).map(|bytes| Memory { bytes, device, folder: folder() });
         let settings = Settings {
             memory: memory.as_ref(),
             threads: self.threads_used(),
@@ -297,10 +301,17 @@ impl Engine {
         Ok(RunReport { schema, types, batches: Vec::new(), rejects, ledger })
     }
 
+    /// Bytes of memory for a GPU: what its options say, but no more than a quarter of the limit.
+    fn device_bytes(&self) -> u64 {
+        let wanted = self.options.memory.unwrap_or(GpuOptions::MEMORY);
+        self.memory.or_else(Memory::usual).map_or(wanted, |limit| wanted.min(limit / 4))
+    }
+
     /// The backend for a plan, why that one, and a device that may take over.
     fn backend(&self, plan: &Plan) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
         let rates = self.rates.as_deref();
-        let choose = || backend::choose(&self.device, self.threads_used(), &self.options, &plan.stage, rates);
+        let options = GpuOptions { memory: Some(self.device_bytes()), ..self.options.clone() };
+        let choose = || backend::choose(&self.device, self.threads_used(), &options, &plan.stage, rates);
         let Device::Gpu(_) = self.device else {
             let Choice { backend, reason, rival } = choose()?;
             let auto = rival.map(|rival| Auto { rival, opened: Arc::clone(&self.opened) });

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 
 /// What the process takes before it holds a group: code, threads, batches on their way out.
 const BASE: u64 = 40 << 20;
+/// What a GPU's driver takes besides: its libraries and its compiler.
+const DRIVER: u64 = 64 << 20;
 /// How much larger a chunk is in memory than in its file: the mapped pages, its columns, what is computed from them.
 const CHUNK_GROWTH: u64 = 4;
 
@@ -16,6 +18,8 @@ const CHUNK_GROWTH: u64 = 4;
 pub(super) struct Memory {
     /// Bytes the process may take.
     pub bytes: u64,
+    /// Those of them that a GPU may take for staging, and for buffers where it has no memory of its own; 0 without one.
+    pub device: u64,
     /// Where temporary files go.
     pub folder: PathBuf,
 }
@@ -49,21 +53,31 @@ impl Memory {
         // A rank and its inverse for each string, and the sort that finds them.
         let of_one = |dict: &Arc<Dictionary>| (dict.heap_bytes() + dict.len() * 16) as u64;
         let strings: u64 = dictionaries.iter().map(of_one).sum();
-        let taken = BASE + threads as u64 * chunk_bytes as u64 * CHUNK_GROWTH + strings;
+        let device = if self.device > 0 { self.device + DRIVER } else { 0 };
+        let taken = BASE + device + threads as u64 * chunk_bytes as u64 * CHUNK_GROWTH + strings;
         let room = self.bytes.saturating_sub(taken);
         if room < self.bytes / 32 {
             return Err(Error::Resource {
                 message: format!(
-                    "{} MiB of memory are not enough: the distinct strings of text columns take {} MiB, the program and \
-                     the chunks of {threads} threads {} MiB",
-                    self.bytes >> 20,
-                    strings >> 20,
-                    (taken - strings) >> 20
+                    "{} of memory are not enough: the distinct strings of text columns take {}, the program and the \
+                     chunks of {threads} threads {}",
+                    size(self.bytes),
+                    size(strings),
+                    size(taken - strings)
                 ),
                 help: Some("allow more (--memory), or use fewer threads (--threads)".into()),
             });
         }
         Ok(room)
+    }
+}
+
+/// Bytes as one says them.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
     }
 }
 
@@ -80,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_left_shrinks_with_strings_until_it_is_an_error() {
-        let memory = Memory { bytes: 64 << 20, folder: PathBuf::from("/tmp") };
+        let memory = Memory { bytes: 64 << 20, device: 0, folder: PathBuf::from("/tmp") };
         assert_eq!(memory.chunk_bytes(16 << 20, 2), 1 << 20);
         assert_eq!(memory.chunk_bytes(1000, 2), 1000);
         let dict = Dictionary::new();
@@ -91,7 +105,17 @@ mod tests {
         )
         .unwrap();
         assert!(memory.room(2, 1 << 20, &[Arc::clone(&dict)]).unwrap() < before - (1 << 20));
+        let device = Memory { bytes: 164 << 20, device: 4 << 20, folder: PathBuf::new() };
+        assert_eq!(
+            device.room(2, 1 << 20, &[]).unwrap(),
+            memory.room(2, 1 << 20, &[]).unwrap() + (100 << 20) - (68 << 20)
+        );
         let error = Memory { bytes: 40 << 20, ..memory }.room(2, 1 << 20, &[dict]).unwrap_err().to_string();
         assert!(error.contains("--memory") && error.contains("distinct strings"), "{error}");
+        let error = Memory { bytes: 5000, ..device }.room(2, 1 << 20, &[]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("4 KiB of memory are not enough: the distinct strings of text columns take 0 bytes"),
+            "{error}"
+        );
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::spill::Spilled;
-use crate::agg::{ArgColumn, ArgData, Layout, Partial, Ranks, Rows, State, StateSpec};
+use crate::agg::{ArgColumn, ArgData, KeyRows, Layout, Partial, Ranks, Rows, State, StateSpec};
 
 /// Rows or groups of a partition, about: with their keys and arguments, less than a core's own cache holds.
 pub(super) const PARTITION: usize = 1 << 14;
@@ -42,7 +42,7 @@ impl Frame {
     /// The keys of `groups`, which `own` covers.
     pub fn pack(&self, own: &Layout, groups: &Partial) -> Vec<Vec<u64>> {
         let (mut packed, mut keys) = (Vec::new(), Vec::new());
-        own.pack(&groups.keys, groups.groups, &mut packed);
+        own.pack(&KeyRows::of(&groups.keys), groups.groups, &mut packed);
         own.repack(&packed, &self.layout, &self.ranks, &mut keys);
         keys
     }
@@ -71,7 +71,7 @@ impl Shuffled {
     pub fn new(found: Found, states: &[StateSpec], size: usize) -> Shuffled {
         let Found { groups, mut rows, .. } = found;
         let mut own = Layout::new(&groups.keys);
-        own.cover(&groups.keys);
+        own.cover(&KeyRows::of(&groups.keys));
         let layouts = rows.iter().map(|rows| &rows.layout).chain([&own]);
         let (layout, ranks) = Layout::ranked(&groups.keys, layouts);
         let frame = Arc::new(Frame { layout, ranks });
@@ -485,6 +485,10 @@ mod tests {
         each(&keys(rows, dict), &args)
     }
 
+    fn of(rows: &[Row], keys: &[KeyColumn], args: &[Arg<'_>]) -> Rows {
+        Rows::new(rows.len(), keys, &KeyRows::of(keys), args)
+    }
+
     fn grouped(rows: &[Row], dict: &Arc<Dictionary>) -> Partial {
         with(rows, dict, |keys, args| {
             let mut merger = Merger::new(&shape(), &specs());
@@ -547,7 +551,7 @@ mod tests {
             let blocks: Vec<_> = blocks.into_iter().map(cut).collect();
             let dict = Dictionary::new();
             let whole = grouped(&[&known[..], &blocks.concat()[..]].concat(), &dict);
-            let rows = blocks.iter().map(|b| with(b, &dict, |keys, args| Rows::new(b.len(), keys, args))).collect();
+            let rows = blocks.iter().map(|b| with(b, &dict, |keys, args| of(b, keys, args))).collect();
             let shuffled = Shuffled::new(Found { groups: grouped(&known, &dict), rows, spilled: None }, &specs(), size);
             let parts: Vec<_> = (0..shuffled.partitions()).flat_map(|p| read(&shuffled.partition(p), &dict)).collect();
             let expected: BTreeMap<_, _> = read(&whole, &dict).into_iter().collect();
@@ -560,7 +564,7 @@ mod tests {
         let dict = Dictionary::new();
         let row = |key: i64| -> Row { (Some(key), 0, None, 1.0, true, 1) };
         let many: Vec<Row> = (0..20_000).map(|i| row(if i % 10 < 9 { 7 } else { i })).collect();
-        let rows = many.chunks(500).map(|b| with(b, &dict, |keys, args| Rows::new(b.len(), keys, args))).collect();
+        let rows = many.chunks(500).map(|b| with(b, &dict, |keys, args| of(b, keys, args))).collect();
         let shuffled = Shuffled::new(Found { groups: grouped(&[], &dict), rows, spilled: None }, &specs(), 1000);
         let sizes: Vec<usize> = (0..shuffled.partitions()).map(|p| shuffled.partition(p).groups).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 2001);

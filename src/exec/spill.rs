@@ -14,16 +14,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rayon::prelude::*;
 
 use super::emit::Threads;
-use super::memory::Memory;
+use super::memory::{Memory, size};
 use super::shuffle::{Bounds, Frame, PARTITION, Shuffled};
-use crate::agg::{ArgColumn, Layout, Merger, Partial, Rows, State};
+use crate::agg::{ArgColumn, KeyRows, Layout, Merger, Partial, Rows, State, StateKind};
 use crate::column::Dictionary;
 use crate::plan::Stage;
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 1 << 20;
-/// Groups of a block.
+/// Groups of a block at most.
 const BLOCK: usize = 8192;
 /// Keys of a block that the bounds of parts are made from.
 const SAMPLE: usize = 8;
@@ -34,6 +34,8 @@ const MOST_PARTS: usize = 1024;
 const GROWTH_OF_ROWS: u64 = 8;
 /// The same for groups, which are merged from copies and may hold bags of values.
 const GROWTH_OF_GROUPS: u64 = 14;
+/// How much memory a part of a few groups takes at least: as read, merged, and as their values are put in order.
+const GROWTH_OF_VALUES: u64 = 4;
 
 /// A file without a name.
 struct Temporary {
@@ -208,11 +210,14 @@ impl<'a> Spill<'a> {
             }
         }
         let mut layout = Layout::new(&groups.keys);
-        layout.cover(&groups.keys);
+        layout.cover(&KeyRows::of(&groups.keys));
         let mut keys = Vec::new();
-        layout.pack(&groups.keys, groups.groups, &mut keys);
+        layout.pack(&KeyRows::of(&groups.keys), groups.groups, &mut keys);
         let all: Vec<u32> = (0..groups.groups as u32).collect();
-        for some in all.chunks(BLOCK) {
+        // A block is in memory as a whole: few groups, where each has many values.
+        let bytes: usize = groups.states.iter().map(State::heap_bytes).sum();
+        let block = (BUFFER / (bytes / groups.groups.max(1)).max(1)).clamp(1, BLOCK);
+        for some in all.chunks(block) {
             let keys: Vec<Vec<u64>> = keys.iter().map(|plane| pick(plane, some)).collect();
             let mut block = begin(some.len(), true, &layout, &keys, buffer.len());
             layout.put_keys(&keys, &mut buffer);
@@ -383,6 +388,7 @@ impl Distributed {
     /// Part `part`, in memory; `None` behind the last one.
     pub fn part(&self, part: usize, threads: &Threads<'_>) -> Result<Option<Shuffled>> {
         let Some(extents) = self.parts.get(part) else { return Ok(None) };
+        self.fits(extents.iter().map(|&(_, bytes)| bytes as u64).sum())?;
         let (mut rows, mut bytes) = (Vec::new(), Vec::new());
         let mut merger = Merger::new(&self.stage.key_shape(), &self.stage.states);
         for &(at, size) in extents {
@@ -396,10 +402,26 @@ impl Distributed {
         drop(bytes);
         let groups = merger.finish();
         let mut own = Layout::new(&groups.keys);
-        own.cover(&groups.keys);
+        own.cover(&KeyRows::of(&groups.keys));
         let keys = self.frame.pack(&own, &groups);
         let shuffle = || Shuffled::of_packed(&self.frame, groups, keys, rows, &self.stage.states, PARTITION);
         Ok(Some(threads.pool.install(shuffle)))
+    }
+
+    /// Whether a part that has `bytes` on disk may be read: the values of one group cannot be parted any further.
+    fn fits(&self, bytes: u64) -> Result<()> {
+        let bags = self.stage.states.iter().any(|state| matches!(state.kind, StateKind::Bag(..)));
+        if !bags || bytes.saturating_mul(GROWTH_OF_VALUES) <= self.room {
+            return Ok(());
+        }
+        Err(Error::Resource {
+            message: format!(
+                "the values of neighbouring groups (of median, quantile, count_distinct …) take {}, and there is room for {}",
+                size(bytes * GROWTH_OF_VALUES),
+                size(self.room)
+            ),
+            help: Some("allow more (--memory)".into()),
+        })
     }
 
     fn record(&self, bytes: &mut &[u8], all: &mut Vec<Rows>, merger: &mut Merger) -> Option<()> {
@@ -438,7 +460,7 @@ mod tests {
     #[test]
     fn what_is_appended_is_read_and_a_full_disk_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Memory { bytes: 1 << 30, folder: folder.path().to_owned() };
+        let memory = Memory { bytes: 1 << 30, device: 0, folder: folder.path().to_owned() };
         let file = Temporary::create(&memory).unwrap();
         assert_eq!((file.append(b"one").unwrap(), file.append(b"three").unwrap()), (0, 3));
         let mut out = Vec::new();

@@ -38,6 +38,34 @@ impl<W: Word> Best<W> {
         (0..times.min(self.k as u32)).for_each(|_| self.keep(group, word));
     }
 
+    /// Takes rows in.
+    pub(super) fn push_all(&mut self, rows: impl Iterator<Item = (u32, W)>) {
+        match (self.k, self.flip) {
+            (1, false) => self.push_few::<1>(rows),
+            (1, true) => self.push_few::<1>(rows.map(|(group, word)| (group, !word))),
+            (2, false) => self.push_few::<2>(rows),
+            (2, true) => self.push_few::<2>(rows.map(|(group, word)| (group, !word))),
+            (3, false) => self.push_few::<3>(rows),
+            (3, true) => self.push_few::<3>(rows.map(|(group, word)| (group, !word))),
+            _ => rows.for_each(|(group, word)| self.push(group, word, 1)),
+        }
+    }
+
+    /// Rows whose words have been flipped, for `K` slots: so few that exchanging them all costs less than a branch.
+    fn push_few<const K: usize>(&mut self, rows: impl Iterator<Item = (u32, W)>) {
+        for (group, word) in rows {
+            if word == W::default() {
+                self.keep_lowest(group);
+                continue;
+            }
+            let slots = &mut self.slots.as_chunks_mut::<K>().0[group as usize];
+            let mut rest = word;
+            for slot in slots {
+                (*slot, rest) = if *slot < rest { (rest, *slot) } else { (*slot, rest) };
+            }
+        }
+    }
+
     #[inline]
     fn keep(&mut self, group: u32, word: W) {
         let slots = &mut self.slots[group as usize * self.k..][..self.k];
@@ -119,6 +147,10 @@ mod tests {
                 let mut best = Best::new(k, flip);
                 best.resize(3);
                 rows.iter().for_each(|&(group, word, times)| best.push(group, word, times));
+                let mut all = Best::new(k, flip);
+                all.resize(3);
+                all.push_all(rows.iter().flat_map(|&(group, word, times)| std::iter::repeat_n((group, word), times as usize)));
+                assert_eq!((&all.slots, &all.lowest), (&best.slots, &best.lowest));
                 best
             };
             let cut = cut.min(rows.len());

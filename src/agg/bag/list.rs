@@ -67,6 +67,15 @@ impl<W: Word> List<W> {
         (0..times).for_each(|_| self.fresh.push(group, word));
     }
 
+    /// Takes rows in.
+    pub(super) fn push_all(&mut self, rows: impl Iterator<Item = (u32, W)>) {
+        if self.keep == Keep::Distinct {
+            rows.for_each(|(group, word)| self.push(group, word, 1));
+        } else {
+            rows.for_each(|(group, word)| self.fresh.push(group, word));
+        }
+    }
+
     /// Takes in what was counted elsewhere: in any order, a word of many times as one entry.
     pub(super) fn import(&mut self, groups: usize, entries: impl Iterator<Item = Entry<W>>) {
         let few = 4;

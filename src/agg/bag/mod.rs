@@ -57,6 +57,12 @@ enum Store<W> {
     Best(Best<W>),
 }
 
+/// The groups and words of rows that are not null.
+fn rows<W>(groups: &[u32], valid: Option<&[u8]>, word: impl Fn(usize) -> W) -> impl Iterator<Item = (u32, W)> {
+    let rows = groups.iter().enumerate().filter(move |(i, _)| valid.is_none_or(|valid| valid[*i] != 0));
+    rows.map(move |(i, &group)| (group, word(i)))
+}
+
 impl<W: Word> Store<W> {
     fn new(keep: Keep) -> Self {
         match keep {
@@ -82,21 +88,18 @@ impl<W: Word> Store<W> {
 
     /// Takes in the words of rows: row `i` has `word(i)`, unless it is null.
     fn update(&mut self, total: usize, groups: &[u32], valid: Option<&[u8]>, word: impl Fn(usize) -> W) {
-        fn rows(groups: &[u32], valid: Option<&[u8]>, mut each: impl FnMut(usize, u32)) {
-            match valid {
-                None => groups.iter().enumerate().for_each(|(i, &group)| each(i, group)),
-                Some(valid) => {
-                    let rows = groups.iter().zip(valid).enumerate().filter(|(_, (_, ok))| **ok != 0);
-                    rows.for_each(|(i, (&group, _))| each(i, group));
-                }
-            }
-        }
         match self {
             Store::List(list) => {
-                rows(groups, valid, |i, group| list.push(group, word(i), 1));
+                match valid {
+                    None => list.push_all(groups.iter().enumerate().map(|(i, &group)| (group, word(i)))),
+                    Some(_) => list.push_all(rows(groups, valid, word)),
+                }
                 list.tidy_if_due(total);
             }
-            Store::Best(best) => rows(groups, valid, |i, group| best.push(group, word(i), 1)),
+            Store::Best(best) => match valid {
+                None => best.push_all(groups.iter().enumerate().map(|(i, &group)| (group, word(i)))),
+                Some(_) => best.push_all(rows(groups, valid, word)),
+            },
         }
     }
 
@@ -179,6 +182,9 @@ impl Bag {
         match (&mut self.words, arg.values) {
             (Words::Narrow(store), Slice::Bool(v)) => store.update(total, groups, arg.valid, |i| v[i].into()),
             (Words::Narrow(store), Slice::Int(v)) => store.update(total, groups, arg.valid, |i| int_word(v[i])),
+            (Words::Narrow(store), Slice::Int32(v)) => {
+                store.update(total, groups, arg.valid, |i| int_word(v[i].into()));
+            }
             (Words::Narrow(store), Slice::Float(v)) => store.update(total, groups, arg.valid, |i| float_word(v[i])),
             (Words::Narrow(store), Slice::Str(v, _)) => store.update(total, groups, arg.valid, |i| v[i].into()),
             (Words::Wide(store), Slice::Wide(v)) => store.update(total, groups, arg.valid, |i| wide_word(v[i])),

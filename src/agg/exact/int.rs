@@ -2,7 +2,7 @@
 
 use super::dyadic::Exact;
 use super::fixed::{Fixed, I256};
-use super::whole::{Whole, most_of, most_of_wide};
+use super::whole::{Integer, Whole, most_of, most_of_wide};
 
 /// The exact sum of integers, for many groups: 8 bytes a group, 24 where sums outgrow 64 bits, and those
 /// beyond 128 bits are exact too.
@@ -48,15 +48,20 @@ impl IntSumColumn {
     }
 
     /// Adds `xs[i]` to group `groups[i]`.
-    pub fn add_all(&mut self, groups: &[u32], xs: &[i64]) {
-        self.add_valid(groups, xs, |_| true);
+    pub fn add_all<X: Integer>(&mut self, groups: &[u32], xs: &[X]) {
+        for (_, groups, xs) in blocks(groups, xs) {
+            let xs = &xs[..groups.len()];
+            if !self.sums.add_bounded(groups, X::most_of(xs), |i| xs[i].into()) {
+                groups.iter().zip(xs).for_each(|(&group, &x)| self.add(group as usize, x.into().into()));
+            }
+        }
     }
 
     /// Adds `xs[i]` to group `groups[i]` where `valid(i)`.
-    pub fn add_valid(&mut self, groups: &[u32], xs: &[i64], valid: impl Fn(usize) -> bool) {
+    pub fn add_valid<X: Integer>(&mut self, groups: &[u32], xs: &[X], valid: impl Fn(usize) -> bool) {
         for (at, groups, xs) in blocks(groups, xs) {
             let xs = &xs[..groups.len()];
-            let x = |i: usize| if valid(at + i) { xs[i] } else { 0 };
+            let x = |i: usize| if valid(at + i) { xs[i].into() } else { 0 };
             if !self.sums.add_bounded(groups, most_of((0..xs.len()).map(x)), x) {
                 groups.iter().enumerate().for_each(|(i, &group)| self.add(group as usize, x(i).into()));
             }
@@ -91,15 +96,17 @@ impl IntProductColumn {
     }
 
     /// Adds `xs[i] · ys[i]` to group `groups[i]`.
-    pub fn add_all(&mut self, groups: &[u32], xs: &[i64], ys: &[i64]) {
+    pub fn add_all<X: Integer, Y: Integer>(&mut self, groups: &[u32], xs: &[X], ys: &[Y]) {
         for ((_, groups, xs), (_, _, ys)) in blocks(groups, xs).zip(blocks(groups, ys)) {
             let (xs, ys) = (&xs[..groups.len()], &ys[..groups.len()]);
             // Each at most 2^64: the product fits.
-            let most = most_of(xs.iter().copied()).checked_mul(most_of(ys.iter().copied()));
-            if !most.is_some_and(|most| self.sums.add_bounded(groups, most, |i| xs[i].wrapping_mul(ys[i]))) {
+            let most = X::most_of(xs).checked_mul(Y::most_of(ys));
+            if !most
+                .is_some_and(|most| self.sums.add_bounded(groups, most, |i| xs[i].into().wrapping_mul(ys[i].into())))
+            {
                 let far = self.sums.far();
                 for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
-                    far.add(group as usize, I256::from_i128(i128::from(x) * i128::from(y)), 0);
+                    far.add(group as usize, I256::from_i128(i128::from(x.into()) * i128::from(y.into())), 0);
                 }
             }
         }

@@ -11,7 +11,7 @@
 //! - [`round_ratio`], [`round_sqrt_ratio`]: the rounding core, nearest-even, subnormals and overflow included.
 //!
 //! The policy for NaN, infinities, −0, overflow and empty groups is `docs/numerics.md`, by line number.
-//! Imports nothing of the crate but its error.
+//! Imports nothing of the crate but what compiles loops for wide registers.
 //!
 //! The window is Kulisch's long accumulator (Kulisch & Miranker, 1986) cut down to the exponents in use; the block
 //! sum of [`SumColumn::add_slice`] is the error-free vector extraction of Rump, Ogita & Oishi (2008).
@@ -37,6 +37,7 @@ pub use dyadic::{Dyadic, Exact};
 pub use finish::{corr, covar_pop, covar_samp, interpolate, mean, stddev_pop, stddev_samp, sum, var_pop, var_samp};
 pub use int::{IntProductColumn, IntSumColumn};
 pub use round::{decimal_to_f64, round_ratio, round_sqrt_ratio};
+pub use whole::Integer;
 
 // What exactness costs is measured against the same columns without it.
 #[cfg(feature = "fast-float")]

@@ -3,12 +3,13 @@
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
 use super::fixed::{Fixed, I256};
+use super::near::{self, Sums};
 use super::sum::{FRACTION, decode};
 
 /// Products of 53-bit mantissas have 106 bits; moved by up to 127 they leave room for 2^22 additions.
 const RANGE: Range = Range { least: -2148, most: 1900, width: 127 };
 
-/// The exact sum of products of floats, for many groups: 32 bytes a group.
+/// The exact sum of products of floats, for many groups: 24 bytes a group.
 ///
 /// The products are never rounded: Σx² is `add(group, x, x)`. NaN and infinities follow IEEE-754 multiplication
 /// (∞·0 is NaN). Group indices out of range panic, as slice indices do.
@@ -21,23 +22,23 @@ const RANGE: Range = Range { least: -2148, most: 1900, width: 127 };
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProductColumn {
-    cells: Cells<I256>,
+    sums: Sums<I256, 3>,
 }
 
 impl ProductColumn {
     /// `groups` sums of nothing (0).
     pub fn new(groups: usize) -> Self {
-        ProductColumn { cells: Cells::new(RANGE, groups) }
+        ProductColumn { sums: Sums::new(RANGE, groups) }
     }
 
     /// `groups` sums of nothing, holding the same range of exponents best as this: merging the two back is cheapest.
     pub fn new_like(&self, groups: usize) -> Self {
-        ProductColumn { cells: self.cells.alike(groups) }
+        ProductColumn { sums: self.sums.alike(groups) }
     }
 
     /// How many groups there are.
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.sums.len()
     }
 
     /// Whether there are none.
@@ -47,13 +48,19 @@ impl ProductColumn {
 
     /// Makes it `groups` groups: new ones are sums of nothing, those beyond are dropped.
     pub fn resize(&mut self, groups: usize) {
-        self.cells.resize(groups);
+        self.sums.resize(groups);
+    }
+
+    /// The cells, for values of any size.
+    #[inline]
+    fn far(&mut self) -> &mut Cells<I256> {
+        self.sums.far()
     }
 
     /// Adds `x · y`.
     #[inline]
     pub fn add(&mut self, group: usize, x: f64, y: f64) {
-        let (base, cells) = self.cells.parts();
+        let (base, cells) = self.far().parts();
         match easy(x, y, base).and_then(|value| cells[group].checked_add(value)) {
             Some(sum) => cells[group] = sum,
             None => self.add_rarely(group, x, y),
@@ -64,28 +71,44 @@ impl ProductColumn {
     fn add_rarely(&mut self, group: usize, x: f64, y: f64) {
         if x.is_finite() && y.is_finite() {
             let ((a, ea), (b, eb)) = (decode(x), decode(y));
-            self.cells.add(group, I256::from_i128(i128::from(a) * i128::from(b)), ea + eb);
+            self.far().add(group, I256::from_i128(i128::from(a) * i128::from(b)), ea + eb);
         } else {
             let product = x * y;
-            self.cells.add_special(group, product.is_nan(), product > 0.0, product < 0.0);
+            self.far().add_special(group, product.is_nan(), product > 0.0, product < 0.0);
         }
     }
 
     /// Adds `xs[i] · ys[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[f64], ys: &[f64]) {
-        self.choose_window(xs, ys);
-        for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
-            self.add(group as usize, x, y);
+        if self.sums.is_fresh()
+            && let Some(&highest) = sample(xs, ys).iter().max()
+        {
+            self.sums.set_first_window(highest + 106, near::PRODUCT_BASES);
+        }
+        let count = groups.len().min(xs.len()).min(ys.len());
+        let xs = xs[..count].chunks(near::BLOCK).zip(ys[..count].chunks(near::BLOCK));
+        for (groups, (xs, ys)) in groups[..count].chunks(near::BLOCK).zip(xs) {
+            if !self.sums.add_block(groups, |base, limbs| near::cut_products(xs, ys, base, limbs)) {
+                self.choose_window(xs, ys);
+                for ((&group, &x), &y) in groups.iter().zip(xs).zip(ys) {
+                    self.add(group as usize, x, y);
+                }
+            }
         }
     }
 
     /// Adds `xs[i] · ys[i]` to group `groups[i]` where `valid(i)`.
     pub fn add_valid(&mut self, groups: &[u32], xs: &[f64], ys: &[f64], valid: impl Fn(usize) -> bool) {
-        self.choose_window(xs, ys);
-        for (i, ((&group, &x), &y)) in groups.iter().zip(xs).zip(ys).enumerate() {
-            if valid(i) {
-                self.add(group as usize, x, y);
+        // Compacted by block, so that the fast loop has no branch on validity.
+        let (mut some, mut some_xs, mut some_ys) = ([0; near::BLOCK], [0.0; near::BLOCK], [0.0; near::BLOCK]);
+        let count = groups.len().min(xs.len()).min(ys.len());
+        for start in (0..count).step_by(near::BLOCK) {
+            let mut taken = 0;
+            for i in start..count.min(start + near::BLOCK) {
+                (some[taken], some_xs[taken], some_ys[taken]) = (groups[i], xs[i], ys[i]);
+                taken += usize::from(valid(i));
             }
+            self.add_all(&some[..taken], &some_xs[..taken], &some_ys[..taken]);
         }
     }
 
@@ -100,27 +123,27 @@ impl ProductColumn {
     /// Adds `value · 2^exponent`. Exponents within ±2^20.
     #[inline]
     pub fn add_scaled(&mut self, group: usize, value: i128, exponent: i32) {
-        self.cells.add(group, I256::from_i128(value), exponent);
+        self.far().add(group, I256::from_i128(value), exponent);
     }
 
     /// Adds a device's window of any width: the little-endian two's complement integer `limbs`, times 2^exponent.
     pub fn add_limbs(&mut self, group: usize, limbs: &[u32], exponent: i32) {
-        self.cells.add_limbs(group, limbs, exponent);
+        self.far().add_limbs(group, limbs, exponent);
     }
 
     /// Records that a product was NaN, +∞, −∞.
     pub fn add_special(&mut self, group: usize, nan: bool, pos_inf: bool, neg_inf: bool) {
-        self.cells.add_special(group, nan, pos_inf, neg_inf);
+        self.far().add_special(group, nan, pos_inf, neg_inf);
     }
 
     /// Adds group `i` of `other` to group `map[i]` of this.
     pub fn merge_from(&mut self, other: &ProductColumn, map: &[u32]) {
-        self.cells.merge_from(&other.cells, map);
+        self.sums.merge_from(&other.sums, map);
     }
 
     /// The listed groups, in the listed order, as a column of their own.
     pub fn gather(&self, groups: &[u32]) -> Self {
-        ProductColumn { cells: self.cells.gather(groups) }
+        ProductColumn { sums: self.sums.gather(groups) }
     }
 
     /// The sum, rounded once to `f64`.
@@ -130,35 +153,39 @@ impl ProductColumn {
 
     /// The sum, exactly.
     pub fn exact(&self, group: usize) -> Exact {
-        self.cells.exact(group)
+        self.sums.exact(group)
     }
 
     /// Appends the column's bytes to `out`; [`ProductColumn::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
-        self.cells.put(out);
+        self.sums.put(out);
     }
 
     /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
     pub fn take(bytes: &mut &[u8]) -> Option<Self> {
-        Cells::take(RANGE, bytes).map(|cells| ProductColumn { cells })
+        Sums::take(RANGE, bytes).map(|sums| ProductColumn { sums })
     }
 
     /// Bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.cells.heap_bytes()
+        self.sums.heap_bytes()
     }
 
     fn choose_window(&mut self, xs: &[f64], ys: &[f64]) {
-        if !self.cells.has_base() {
-            let step = xs.len() / 1024 + 1;
-            let numbers = xs.iter().zip(ys).step_by(step).filter(|(x, y)| {
-                let product = **x * **y;
-                x.is_finite() && y.is_finite() && product != 0.0
-            });
-            let mut exponents: Vec<i32> = numbers.map(|(&x, &y)| decode(x).1 + decode(y).1).collect();
-            self.cells.set_first_window(&mut exponents);
+        if !self.far().has_base() {
+            self.far().set_first_window(&mut sample(xs, ys));
         }
     }
+}
+
+/// Exponents of some products' mantissas.
+fn sample(xs: &[f64], ys: &[f64]) -> Vec<i32> {
+    let step = xs.len() / 1024 + 1;
+    let numbers = xs.iter().zip(ys).step_by(step).filter(|(x, y)| {
+        let product = **x * **y;
+        x.is_finite() && y.is_finite() && product != 0.0
+    });
+    numbers.map(|(&x, &y)| decode(x).1 + decode(y).1).collect()
 }
 
 /// `x · y / 2^base`, if it lies in the window of `base` and both are normal.

@@ -3,7 +3,7 @@
 use super::block;
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
-use super::near::{self, Near};
+use super::near::{self, Sums};
 use super::round::round_parts;
 
 /// The window of a sum: 53-bit mantissas moved by up to 62, so at least 2^12 additions to overflow (which is harmless).
@@ -35,58 +35,41 @@ const POWERS: [i64; 64] = {
 /// assert_eq!(sums.value(0), 1e-300);
 /// assert_eq!(sums.value(1), 0.1);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SumColumn {
-    groups: usize,
-    /// What whole blocks of ordinary values have been added to, and all else; a group's sum is the sum of the two. Either
-    /// may have no groups yet.
-    near: Near,
-    far: Cells<i128>,
-}
-
-/// Columns are equal if their sums are, however they are held.
-impl PartialEq for SumColumn {
-    fn eq(&self, other: &Self) -> bool {
-        self.groups == other.groups && (0..self.groups).all(|group| self.exact(group) == other.exact(group))
-    }
+    sums: Sums<i128, 2>,
 }
 
 impl SumColumn {
     /// `groups` sums of nothing (0).
     pub fn new(groups: usize) -> Self {
-        SumColumn { groups, near: Near::new(), far: Cells::new(RANGE, 0) }
+        SumColumn { sums: Sums::new(RANGE, groups) }
     }
 
     /// `groups` sums of nothing, holding the same range of exponents best as this: merging the two back is cheapest.
     pub fn new_like(&self, groups: usize) -> Self {
-        SumColumn { groups, near: Near::new(), far: self.far.alike(0) }
+        SumColumn { sums: self.sums.alike(groups) }
     }
 
     /// How many groups there are.
     pub fn len(&self) -> usize {
-        self.groups
+        self.sums.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.groups == 0
+        self.len() == 0
     }
 
     /// Makes it `groups` groups: new ones are sums of nothing, those beyond are dropped.
     pub fn resize(&mut self, groups: usize) {
-        self.groups = groups;
-        self.near.resize(groups);
-        if self.far.len() > 0 {
-            self.far.resize(groups);
-        }
+        self.sums.resize(groups);
     }
 
     /// The cells, for values of any size.
+    #[inline]
     fn far(&mut self) -> &mut Cells<i128> {
-        if self.far.len() < self.groups {
-            self.far.resize(self.groups);
-        }
-        &mut self.far
+        self.sums.far()
     }
 
     /// Adds one value.
@@ -111,12 +94,14 @@ impl SumColumn {
 
     /// Adds `xs[i]` to group `groups[i]`.
     pub fn add_all(&mut self, groups: &[u32], xs: &[f64]) {
-        if self.near.is_empty() {
-            self.choose_near(xs);
+        if self.sums.is_fresh()
+            && let Some(&highest) = sample(xs).iter().max()
+        {
+            self.sums.set_first_window(highest + 53, near::SUM_BASES);
         }
         let count = groups.len().min(xs.len());
         for (groups, xs) in groups[..count].chunks(near::BLOCK).zip(xs[..count].chunks(near::BLOCK)) {
-            if !self.near.is_open() || !self.near.add(groups, xs, &mut self.far) {
+            if !self.sums.add_block(groups, |base, limbs| near::cut_sums(xs, base, limbs)) {
                 self.add_far(groups, xs);
             }
         }
@@ -197,26 +182,17 @@ impl SumColumn {
 
     /// Adds group `i` of `other` to group `map[i]` of this.
     pub fn merge_from(&mut self, other: &SumColumn, map: &[u32]) {
-        if other.far.len() > 0 {
-            self.far().merge_from(&other.far, map);
-        }
-        self.near.merge_from(&other.near, map, self.groups, &mut self.far);
+        self.sums.merge_from(&other.sums, map);
     }
 
     /// The listed groups, in the listed order, as a column of their own.
     pub fn gather(&self, groups: &[u32]) -> Self {
-        let far = if self.far.len() > 0 { self.far.gather(groups) } else { self.far.clone() };
-        SumColumn { groups: groups.len(), near: self.near.gather(groups), far }
+        SumColumn { sums: self.sums.gather(groups) }
     }
 
     /// The sum, rounded once to `f64`. Nothing sums to +0 here; that `sum` of nothing is null is [`super::sum`]'s rule.
     pub fn value(&self, group: usize) -> f64 {
-        let simple = match (self.far.len(), self.near.is_empty()) {
-            (0, _) => Some(self.near.value(group)),
-            (_, true) => self.far.simple(group),
-            _ => None,
-        };
-        match simple {
+        match self.sums.simple(group) {
             Some((value, base)) => round_parts(value < 0, value.unsigned_abs(), i64::from(base), false),
             None => self.exact(group).to_f64(),
         }
@@ -224,52 +200,28 @@ impl SumColumn {
 
     /// The sum, exactly.
     pub fn exact(&self, group: usize) -> Exact {
-        assert!(group < self.groups, "group {group} of {}", self.groups);
-        if self.far.len() == 0 {
-            return self.near.exact(group);
-        }
-        let (value, base) = self.near.value(group);
-        if value == 0 {
-            return self.far.exact(group);
-        }
-        let mut both = self.far.gather(&[group as u32]);
-        both.add(0, value, base);
-        both.exact(0)
+        self.sums.exact(group)
     }
 
     /// Appends the column's bytes to `out`; [`SumColumn::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
-        let mut far = self.far.clone();
-        far.resize(self.groups);
-        for group in 0..self.groups {
-            let (value, base) = self.near.value(group);
-            if value != 0 {
-                far.add(group, value, base);
-            }
-        }
-        far.put(out);
+        self.sums.put(out);
     }
 
     /// Reads a column off the front of `bytes`; `None` if they are not whole or not sound.
     pub fn take(bytes: &mut &[u8]) -> Option<Self> {
-        Cells::take(RANGE, bytes).map(|far| SumColumn { groups: far.len(), near: Near::new(), far })
+        Sums::take(RANGE, bytes).map(|sums| SumColumn { sums })
     }
 
     /// Bytes held on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.near.heap_bytes() + self.far.heap_bytes()
+        self.sums.heap_bytes()
     }
 
     /// Takes the first window from a sample of the data, not from the one value that happens to come first.
     fn choose_window(&mut self, xs: &[f64]) {
-        if !self.far.has_base() {
-            self.far.set_first_window(&mut sample(xs));
-        }
-    }
-
-    fn choose_near(&mut self, xs: &[f64]) {
-        if let Some(&highest) = sample(xs).iter().max() {
-            self.near.set_first_window(self.groups, highest);
+        if !self.far().has_base() {
+            self.far().set_first_window(&mut sample(xs));
         }
     }
 

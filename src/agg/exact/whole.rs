@@ -6,6 +6,7 @@
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
 use super::fixed::Fixed;
+use crate::simd::widest;
 
 #[derive(Debug, Clone)]
 pub(super) struct Whole<A> {
@@ -145,14 +146,39 @@ impl<A: Fixed> PartialEq for Whole<A> {
     }
 }
 
-/// The least power of two that is above every magnitude but may equal that of a negative one: bits, not comparisons.
+/// An integer of at most 64 bits.
+pub trait Integer: Copy + Into<i64> {
+    /// The least power of two that is above every magnitude but may equal that of a negative one: bits, not comparisons.
+    fn most_of(xs: &[Self]) -> u128;
+}
+
+macro_rules! integer {
+    ($($name:ident $ty:ident),+) => {$(
+        widest! {
+            fn $name(xs: &[$ty]) -> u32 {
+                $ty::BITS - xs.iter().fold(0, |bits, x| bits | (x ^ (x >> ($ty::BITS - 1)))).leading_zeros()
+            }
+        }
+
+        impl Integer for $ty {
+            #[inline]
+            fn most_of(xs: &[Self]) -> u128 {
+                1 << $name(xs)
+            }
+        }
+    )+};
+}
+
+integer!(bits_i64 i64, bits_i32 i32);
+
+/// [`Integer::most_of`] of some values.
 #[inline]
 pub(super) fn most_of(xs: impl Iterator<Item = i64>) -> u128 {
     let bits = xs.fold(0, |bits, x| bits | (x ^ (x >> 63)));
     1u128 << (64 - bits.leading_zeros())
 }
 
-/// [`most_of`] for 128 bits; `None` beyond 64.
+/// The same for 128 bits; `None` beyond 64.
 #[inline]
 pub(super) fn most_of_wide(xs: impl Iterator<Item = i128>) -> Option<u128> {
     let bits = xs.fold(0, |bits, x| bits | (x ^ (x >> 127)));

@@ -89,7 +89,7 @@ pub fn choose(
     match device {
         Device::Cpu => Ok(cpu("asked for".into(), None)),
         Device::Gpu(number) => {
-            let adapter = adapter(*number)?;
+            let adapter = gpu::adapter(*number)?;
             let reason = match adapter.info.kind {
                 Kind::Software => "asked for; a software adapter: it runs on the CPU and proves correctness, not speed",
                 _ => "asked for",
@@ -138,32 +138,6 @@ fn rival(
 
 /// Groups, and rows of a chunk, for which adapters are compared before anything is known of the data.
 const TYPICAL: (f64, f64) = (1e4, 1e6);
-
-/// The adapter of a number; without one the first, hardware before software.
-fn adapter(number: Option<usize>) -> Result<Adapter> {
-    let found = match number {
-        Some(_) => gpu::adapters(None),
-        None => gpu::adapters_from_env(),
-    };
-    let count = found.len();
-    let rank = |a: &Adapter| match a.info.kind {
-        Kind::Discrete => 0,
-        Kind::Integrated => 1,
-        Kind::Virtual => 2,
-        Kind::Unknown => 3,
-        Kind::Software => 4,
-    };
-    match number {
-        None => found.into_iter().min_by_key(rank).ok_or_else(gpu::no_adapter),
-        Some(number) => found.into_iter().find(|a| a.info.index == number).ok_or_else(|| match count {
-            0 => gpu::no_adapter(),
-            _ => Error::Device {
-                message: format!("there is no gpu:{number}"),
-                help: Some(format!("'tidemill devices' lists gpu:0 to gpu:{}", count - 1)),
-            },
-        }),
-    }
-}
 
 #[cfg(test)]
 mod tests {

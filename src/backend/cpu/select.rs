@@ -1,10 +1,11 @@
 //! Rows that pass: the selection of a morsel, and what is picked by it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use crate::agg::{Arg, Slice};
+use crate::agg::{Arg, KeyRows, Slice};
 use crate::column::key::{float_word, int_word, wide_word};
-use crate::column::{Class, KeyColumn};
+use crate::column::{Class, Dictionary, KeyColumn};
 use crate::expr::{Vector, VectorData};
 
 /// Which rows of a morsel go on, which were dropped by the filter, which have no result.
@@ -22,7 +23,12 @@ pub(super) struct Selection {
 
 impl Selection {
     /// Selects among `len` rows by the filter and by the errors of everything else.
-    pub fn select(&mut self, len: usize, filter: Option<&Vector<'_>>, others: &[&Vector<'_>]) {
+    pub fn select<'a>(
+        &mut self,
+        len: usize,
+        filter: Option<&Vector<'_>>,
+        others: impl Iterator<Item = &'a Vector<'a>>,
+    ) {
         self.rows.clear();
         self.failed.clear();
         self.filtered = 0;
@@ -46,7 +52,7 @@ impl Selection {
             self.filtered = len - self.rows.len() - self.failed.len();
             self.all = self.rows.len() == len;
         }
-        for errors in others.iter().filter_map(|v| v.error.as_deref()).filter(|e| e.contains(&1)) {
+        for errors in others.filter_map(|v| v.error.as_deref()).filter(|e| e.contains(&1)) {
             if self.all {
                 self.rows.clear();
                 self.rows.extend(0..len as u32);
@@ -81,64 +87,108 @@ impl Selection {
     }
 }
 
+/// The values of a node, before rows are selected.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Values<'a> {
+    /// As they lie in the chunk; none is null or an error.
+    Stored(&'a [i32]),
+    Vector(&'a Vector<'a>),
+}
+
+impl<'a> Values<'a> {
+    pub fn vector(&self) -> Option<&'a Vector<'a>> {
+        match self {
+            Values::Stored(_) => None,
+            Values::Vector(vector) => Some(vector),
+        }
+    }
+}
+
 /// Selected values, and which of them are not null.
 #[derive(Debug)]
 pub(super) struct Picked<'a> {
-    data: VectorData<'a>,
+    data: PickedData<'a>,
     valid: Option<Cow<'a, [u8]>>,
+}
+
+#[derive(Debug)]
+enum PickedData<'a> {
+    Bool(Cow<'a, [u8]>),
+    Int32(Cow<'a, [i32]>),
+    Int(Cow<'a, [i64]>),
+    Wide(Cow<'a, [i128]>),
+    Float(Cow<'a, [f64]>),
+    Str(Cow<'a, [u32]>, &'a Arc<Dictionary>),
 }
 
 impl<'a> Picked<'a> {
     /// Picks the selected rows: nothing is copied if all are.
-    pub fn new(vector: &'a Vector<'_>, selection: &Selection) -> Self {
+    pub fn new(values: Values<'a>, selection: &Selection) -> Self {
         fn pick<'a, T: Clone + Copy>(selection: &Selection, values: &'a [T]) -> Cow<'a, [T]> {
             if selection.all {
                 return Cow::Borrowed(values);
             }
             Cow::Owned(selection.rows.iter().map(|&row| values[row as usize]).collect())
         }
-        let data = match &vector.data {
-            VectorData::Bool(v) => VectorData::Bool(pick(selection, v)),
-            VectorData::Int(v) => VectorData::Int(pick(selection, v)),
-            VectorData::Wide(v) => VectorData::Wide(pick(selection, v)),
-            VectorData::Float(v) => VectorData::Float(pick(selection, v)),
-            VectorData::Str { codes, dict } => {
-                VectorData::Str { codes: pick(selection, codes), dict: std::sync::Arc::clone(dict) }
-            }
+        let vector = match values {
+            Values::Stored(v) => return Picked { data: PickedData::Int32(pick(selection, v)), valid: None },
+            Values::Vector(vector) => vector,
         };
-        Picked { data, valid: vector.valid.as_ref().map(|v| pick(selection, v)) }
+        let data = match &vector.data {
+            VectorData::Bool(v) => PickedData::Bool(pick(selection, v)),
+            VectorData::Int(v) => PickedData::Int(pick(selection, v)),
+            VectorData::Wide(v) => PickedData::Wide(pick(selection, v)),
+            VectorData::Float(v) => PickedData::Float(pick(selection, v)),
+            VectorData::Str { codes, dict } => PickedData::Str(pick(selection, codes), dict),
+        };
+        let valid = vector.valid.as_ref().map(|v| pick(selection, v)).filter(|v| v.contains(&0));
+        Picked { data, valid }
     }
 
     /// As the argument of a state.
     pub fn arg(&self) -> Arg<'_> {
         let values = match &self.data {
-            VectorData::Bool(v) => Slice::Bool(v),
-            VectorData::Int(v) => Slice::Int(v),
-            VectorData::Wide(v) => Slice::Wide(v),
-            VectorData::Float(v) => Slice::Float(v),
-            VectorData::Str { codes, dict } => Slice::Str(codes, dict),
+            PickedData::Bool(v) => Slice::Bool(v),
+            PickedData::Int32(v) => Slice::Int32(v),
+            PickedData::Int(v) => Slice::Int(v),
+            PickedData::Wide(v) => Slice::Wide(v),
+            PickedData::Float(v) => Slice::Float(v),
+            PickedData::Str(codes, dict) => Slice::Str(codes, dict),
         };
         Arg { values, valid: self.valid.as_deref() }
     }
 
-    /// As key words, into `key`.
-    pub fn key(&self, key: &mut KeyColumn) {
+    /// As keys: as they are if that will do, else as words in `words`.
+    pub fn keys<'b>(&'b self, words: &'b mut KeyColumn) -> KeyRows<'b> {
+        match (&self.data, &self.valid) {
+            (PickedData::Int32(v), None) => KeyRows::Int32(v),
+            (PickedData::Int(v), None) => KeyRows::Int(v),
+            (PickedData::Str(codes, dict), None) => KeyRows::Str(codes, dict),
+            _ => {
+                self.words(words);
+                KeyRows::Words(words)
+            }
+        }
+    }
+
+    fn words(&self, key: &mut KeyColumn) {
         key.clear();
         match &self.data {
-            VectorData::Bool(v) => key.lo.extend(v.iter().map(|&b| u64::from(b))),
-            VectorData::Int(v) => key.lo.extend(v.iter().map(|&i| int_word(i))),
-            VectorData::Float(v) => key.lo.extend(v.iter().map(|&f| float_word(f))),
-            VectorData::Wide(v) => {
+            PickedData::Bool(v) => key.lo.extend(v.iter().map(|&b| u64::from(b))),
+            PickedData::Int32(v) => key.lo.extend(v.iter().map(|&i| int_word(i.into()))),
+            PickedData::Int(v) => key.lo.extend(v.iter().map(|&i| int_word(i))),
+            PickedData::Float(v) => key.lo.extend(v.iter().map(|&f| float_word(f))),
+            PickedData::Wide(v) => {
                 key.lo.extend(v.iter().map(|&w| wide_word(w) as u64));
                 key.hi.extend(v.iter().map(|&w| (wide_word(w) >> 64) as u64));
             }
-            VectorData::Str { codes, dict } => {
+            PickedData::Str(codes, dict) => {
                 key.lo.extend(codes.iter().map(|&c| u64::from(c)));
-                key.dict = Some(std::sync::Arc::clone(dict));
+                key.dict = Some(Arc::clone(dict));
             }
         }
         debug_assert!(key.class != Class::Wide || key.hi.len() == key.lo.len());
-        if let Some(valid) = self.valid.as_deref().filter(|v| v.contains(&0)) {
+        if let Some(valid) = self.valid.as_deref() {
             // What stands under a null is arbitrary: the key's word there is 0.
             for (i, &ok) in valid.iter().enumerate() {
                 if ok == 0 {

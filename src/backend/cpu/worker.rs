@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::{Counts, FailedRows, Failure, Worker};
-use super::select::{Picked, Selection};
-use crate::agg::{Arg, Merger, Partial, Rows};
-use crate::column::{Chunk, KeyColumn};
-use crate::expr::{Evaluator, NodeId};
+use super::select::{Picked, Selection, Values};
+use crate::agg::{Arg, KeyRows, Merger, Partial, Rows};
+use crate::column::{Chunk, ColumnData, KeyColumn};
+use crate::expr::{Evaluator, NodeId, Op};
 use crate::plan::Stage;
 
 /// Rows of a morsel: a few columns of it stay in the L2 cache.
 const MORSEL: usize = 8192;
+/// The same where nothing is computed, and groups are so many that each state's lines are brought into the cache anew for
+/// every morsel: better for more rows at a time.
+const LARGE_MORSEL: usize = 1 << 16;
+const LARGE_FROM: usize = 1 << 14;
 
 /// From this many groups on it is asked whether grouping pays.
 const FIRST_LOOK: usize = 1 << 14;
@@ -22,6 +26,7 @@ const LARGE: usize = 1 << 18;
 
 pub(super) struct CpuWorker {
     stage: Arc<Stage>,
+    /// The filter, keys and arguments.
     outputs: Vec<NodeId>,
     evaluator: Evaluator,
     merger: Merger,
@@ -30,27 +35,43 @@ pub(super) struct CpuWorker {
     rows_bytes: usize,
     keeps_rows: bool,
     look: Look,
-    keys: Vec<KeyColumn>,
+    /// Key columns without keys, and such as hold those of a morsel that are not grouped by as they are.
+    shape: Vec<KeyColumn>,
+    words: Vec<KeyColumn>,
     selection: Selection,
     spent: Duration,
 }
 
 impl CpuWorker {
     pub fn new(stage: &Arc<Stage>) -> Self {
-        let keys = stage.key_shape();
+        let shape = stage.key_shape();
         CpuWorker {
             outputs: stage.outputs(),
             evaluator: Evaluator::new(Arc::clone(&stage.program)),
-            merger: Merger::new(&keys, &stage.states),
+            merger: Merger::new(&shape, &stage.states),
             rows: Vec::new(),
             rows_bytes: 0,
             keeps_rows: false,
             look: Look::new(stage),
-            keys,
+            words: shape.clone(),
+            shape,
             selection: Selection::default(),
             spent: Duration::ZERO,
             stage: Arc::clone(stage),
         }
+    }
+
+    /// Whether keys and arguments are anything but columns as they lie in the chunk.
+    fn copies(&self, chunk: &Chunk) -> bool {
+        let program = &self.stage.program;
+        let lies = |node: &NodeId| match program.node(*node).op {
+            Op::Column(column) => chunk.columns.get(column).is_some_and(|column| {
+                use ColumnData::{F64, I32, I64, Str};
+                column.nulls.is_none() && matches!(column.data, I32(_) | I64(_) | F64(_) | Str { .. })
+            }),
+            _ => false,
+        };
+        self.stage.filter.is_some() || !self.outputs.iter().all(lies)
     }
 
     fn morsel(
@@ -63,12 +84,19 @@ impl CpuWorker {
         let len = range.len();
         let first = range.start as u32;
         let mut morsel = self.evaluator.morsel(chunk, range);
-        morsel.eval(&self.outputs)?;
+        let filters = usize::from(self.stage.filter.is_some());
+        let stored: Vec<Option<&[i32]>> = self.outputs[filters..].iter().map(|node| morsel.stored(*node)).collect();
+        let nodes = self.outputs[filters..].iter().zip(&stored).filter(|(_, stored)| stored.is_none());
+        let nodes: Vec<NodeId> = self.stage.filter.into_iter().chain(nodes.map(|(node, _)| *node)).collect();
+        morsel.eval(&nodes)?;
         let filter = self.stage.filter.map(|node| morsel.get(node)).transpose()?;
-        let others = &self.outputs[usize::from(filter.is_some())..];
-        let vectors = others.iter().map(|node| morsel.get(*node)).collect::<crate::Result<Vec<_>>>()?;
+        let values = self.outputs[filters..].iter().zip(stored).map(|(node, stored)| match stored {
+            Some(stored) => Ok(Values::Stored(stored)),
+            None => morsel.get(*node).map(Values::Vector),
+        });
+        let values = values.collect::<crate::Result<Vec<_>>>()?;
         let selection = &mut self.selection;
-        selection.select(len, filter, &vectors);
+        selection.select(len, filter, values.iter().filter_map(Values::vector));
         counts.filtered += selection.filtered as u64;
         failed.extend(selection.failed.iter().map(|row| first + row));
         let rows = selection.count(len);
@@ -76,26 +104,17 @@ impl CpuWorker {
         if rows == 0 {
             return Ok(());
         }
-        let picked: Vec<Picked> = vectors.into_iter().map(|v| Picked::new(v, selection)).collect();
-        let (key_vectors, arg_vectors) = picked.split_at(self.keys.len());
-        for (key, vector) in self.keys.iter_mut().zip(key_vectors) {
-            vector.key(key);
-        }
-        let args: Vec<Arg> = arg_vectors.iter().map(Picked::arg).collect();
+        let picked: Vec<Picked> = values.into_iter().map(|v| Picked::new(v, selection)).collect();
+        let (keys, args) = picked.split_at(self.words.len());
+        let keys: Vec<KeyRows> = keys.iter().zip(&mut self.words).map(|(key, words)| key.keys(words)).collect();
+        let args: Vec<Arg> = args.iter().map(Picked::arg).collect();
         if self.keeps_rows {
-            let rows = Rows::new(rows, &self.keys, &args);
+            let rows = Rows::new(rows, &self.shape, &keys, &args);
             self.rows_bytes += rows.heap_bytes();
             self.rows.push(rows);
             return Ok(());
         }
-        let (groups, states) = self.merger.intern(rows, &self.keys);
-        for (state, spec) in states.iter_mut().zip(&self.stage.states) {
-            match spec.args[..] {
-                [] => state.update(groups, &[]),
-                [x] => state.update(groups, &[args[x]]),
-                [x, y, ..] => state.update(groups, &[args[x], args[y]]),
-            }
-        }
+        self.merger.update(rows, &keys, &self.stage.states, &args);
         self.keeps_rows = self.look.rows_are_better(rows, self.merger.groups());
         Ok(())
     }
@@ -137,8 +156,10 @@ impl Worker for CpuWorker {
         let mut counts = Counts::default();
         let mut failed = Vec::new();
         let mut at = 0;
+        let copies = self.copies(&chunk);
         while at < chunk.rows {
-            let end = (at + MORSEL).min(chunk.rows);
+            let large = !copies && self.merger.groups() >= LARGE_FROM;
+            let end = (at + if large { LARGE_MORSEL } else { MORSEL }).min(chunk.rows);
             self.morsel(&chunk, at..end, &mut counts, &mut failed)?;
             at = end;
         }

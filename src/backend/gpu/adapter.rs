@@ -95,6 +95,33 @@ pub fn adapters_from_env() -> Vec<Adapter> {
     adapters(std::env::var("TIDEMILL_ADAPTER").ok().as_deref())
 }
 
+/// The adapter number `number` of all there are; without a number the first of those of [`adapters_from_env`], discrete before
+/// integrated ones and hardware before software.
+///
+/// # Errors
+/// It is not there.
+pub fn adapter(number: Option<usize>) -> Result<Adapter> {
+    let Some(number) = number else {
+        let rank = |adapter: &Adapter| match adapter.info.kind {
+            Kind::Discrete => 0,
+            Kind::Integrated => 1,
+            Kind::Virtual => 2,
+            Kind::Unknown => 3,
+            Kind::Software => 4,
+        };
+        return adapters_from_env().into_iter().min_by_key(rank).ok_or_else(no_adapter);
+    };
+    let found = adapters(None);
+    let count = found.len();
+    found.into_iter().find(|adapter| adapter.info.index == number).ok_or_else(|| match count {
+        0 => no_adapter(),
+        _ => Error::Device {
+            message: format!("there is no gpu:{number}"),
+            help: Some(format!("'tidemill devices' lists gpu:0 to gpu:{}", count - 1)),
+        },
+    })
+}
+
 /// Why there is nothing to run on, and what would help.
 pub fn no_adapter() -> Error {
     Error::Device {

@@ -32,7 +32,7 @@ mod unpack;
 mod upload;
 mod worker;
 
-pub use adapter::{Adapter, AdapterInfo, Kind, adapters, adapters_from_env, no_adapter};
+pub use adapter::{Adapter, AdapterInfo, Kind, adapter, adapters, adapters_from_env, no_adapter};
 pub use backend::{GpuBackend, Measured};
 pub use device::{Fault, Faults, Gpu, Options, default_shape};
 pub use engine::{Engine, Outcome, Pending, Timing, Totals};

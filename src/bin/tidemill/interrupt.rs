@@ -29,8 +29,11 @@ impl Interrupt {
                 std::process::exit(Exit::Interrupted as i32);
             }
         };
-        ctrlc::set_handler(heard)
-            .map_err(|e| Error::Resource { message: format!("cannot listen for Ctrl-C: {e}"), help: None })?;
+        ctrlc::set_handler(heard).map_err(|e| cannot_listen("Ctrl-C", &e))?;
+        // A file that grows beyond the shell's limit is to be an error of its writing, not the end of the process.
+        #[cfg(unix)]
+        signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+            .map_err(|e| cannot_listen("SIGXFSZ", &e))?;
         Ok(interrupt)
     }
 
@@ -43,4 +46,8 @@ impl Interrupt {
     pub fn check(&self) -> Result<()> {
         if self.flag.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
+}
+
+fn cannot_listen(to: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Resource { message: format!("cannot listen for {to}: {error}"), help: None }
 }

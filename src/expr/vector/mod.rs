@@ -308,6 +308,17 @@ impl<'c> Morsel<'_, 'c> {
         self.slots[self.root(id).index()].as_ref().ok_or_else(|| Error::internal("a node read before it was evaluated"))
     }
 
+    /// The rows of a node that is an int32 column, as they lie in the chunk, if none of them is null: it need not be
+    /// evaluated.
+    pub fn stored(&self, id: NodeId) -> Option<&'c [i32]> {
+        let Op::Column(index) = self.program.node(self.root(id)).op else { return None };
+        let chunk: &'c Chunk = self.chunk;
+        let column = chunk.columns.get(index)?;
+        let ColumnData::I32(values) = &column.data else { return None };
+        let nulls = column.nulls.as_ref().map_or(0, |n| n.slice(self.rows.start, self.rows.len()).null_count());
+        (nulls == 0).then(|| &values[self.rows.clone()])
+    }
+
     /// [`Morsel::eval`] and [`Morsel::get`] of one node.
     ///
     /// # Errors

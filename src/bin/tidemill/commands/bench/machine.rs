@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use tidemill::backend::gpu::{AdapterInfo, GpuBackend, GpuOptions, Kind, adapters, no_adapter};
+use tidemill::backend::gpu::{AdapterInfo, GpuBackend, GpuOptions, Kind, adapter};
 use tidemill::{Device, Error, Result};
 
 use super::report::Processor;
@@ -11,7 +11,7 @@ use super::report::Processor;
 /// Bytes the CPU's memory bandwidth is measured over: larger than most caches.
 const STREAM: usize = 256 << 20;
 
-/// The GPUs to measure: those asked for, else the first one, hardware before software; none if there is none.
+/// The GPUs to measure: those asked for, else the one that `--device gpu` takes; none if there is none.
 ///
 /// # Errors
 /// One was asked for that is not there, or that is no GPU.
@@ -29,24 +29,13 @@ pub fn gpus(asked: &[String]) -> Result<Vec<AdapterInfo>> {
             }
         }
     }
-    let found: Vec<AdapterInfo> = adapters(None).into_iter().map(|adapter| adapter.info).collect();
-    let first = || found.iter().min_by_key(|info| info.kind == Kind::Software);
     if asked.is_empty() {
-        return Ok(first().cloned().into_iter().collect());
+        // A machine without any is none to complain of: the CPU is measured alone.
+        return Ok(adapter(None).map(|adapter| adapter.info).into_iter().collect());
     }
     let mut chosen: Vec<AdapterInfo> = Vec::new();
     for number in numbers {
-        let info = match number {
-            None => first(),
-            Some(number) => found.iter().find(|info| info.index == number),
-        };
-        let info = info.cloned().ok_or_else(|| match (number, found.len()) {
-            (_, 0) | (None, _) => no_adapter(),
-            (Some(number), count) => Error::Device {
-                message: format!("there is no gpu:{number}"),
-                help: Some(format!("'tidemill devices' lists gpu:0 to gpu:{}", count - 1)),
-            },
-        })?;
+        let info = adapter(number)?.info;
         if !chosen.iter().any(|known| known.index == info.index) {
             chosen.push(info);
         }
@@ -59,7 +48,7 @@ pub fn gpus(asked: &[String]) -> Result<Vec<AdapterInfo>> {
 /// # Errors
 /// A device that cannot be opened or fails.
 pub fn gpu(info: &AdapterInfo) -> Result<Processor> {
-    let adapter = adapters(None).into_iter().find(|adapter| adapter.info == *info).ok_or_else(no_adapter)?;
+    let adapter = adapter(Some(info.index))?;
     let measured = GpuBackend::open(&adapter, GpuOptions::default())?.measure()?;
     Ok(Processor {
         device: format!("gpu:{}", info.index),
