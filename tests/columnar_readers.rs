@@ -19,8 +19,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use tidemill::Error;
-use tidemill::column::{Dictionary, FieldType, Type, Unit, Value};
-use tidemill::input::{ArrowSource, MemorySource, ParquetSource, RawSource, Reject, Request, Source};
+use tidemill::column::{Chunk, Dictionary, FieldType, Type, Unit, Value};
+use tidemill::input::{ArrowSource, MemorySource, ParquetSource, RawSource, Reject, Request, Source, read_in_order};
 
 /// A small generator, so that every run sees the same data.
 struct Random(u64);
@@ -157,16 +157,21 @@ fn request(columns: &[usize], types: Vec<Type>, chunk_rows: usize) -> Request {
         types,
         chunk_bytes: usize::MAX,
         chunk_rows,
+        threads: 2,
         tolerant: false,
     }
+}
+
+fn first_chunk(source: &dyn Source, request: &Request) -> Chunk {
+    read_in_order(source, request).unwrap().next().unwrap().unwrap().chunk
 }
 
 /// Reads everything, a column each, and checks the places on the way.
 fn read(source: &dyn Source, request: &Request) -> Result<(Vec<Vec<Value>>, Vec<Reject>), Error> {
     let mut columns = vec![Vec::new(); request.columns.len()];
-    let (mut rejects, mut scan, mut seen) = (Vec::new(), source.scan(request)?, 0);
-    while let Some(task) = scan.next()? {
-        let mut read = (task.read)()?;
+    let (mut rejects, mut seen) = (Vec::new(), 0);
+    for read in read_in_order(source, request)? {
+        let mut read = read?;
         assert!(read.chunk.rows <= request.chunk_rows);
         assert_eq!(read.chunk.columns.len(), columns.len());
         for ((out, column), ty) in columns.iter_mut().zip(&read.chunk.columns).zip(&request.types) {
@@ -214,14 +219,11 @@ fn compare(source: &dyn Source, batches: &[RecordBatch]) {
     // Bytes bound a chunk, too.
     let mut by_bytes = request(&columns[..1], own_types(source, &columns[..1]), usize::MAX);
     by_bytes.chunk_bytes = 64;
-    let first = (source.scan(&by_bytes).unwrap().next().unwrap().unwrap().read)().unwrap();
-    assert!((1..=64).contains(&first.chunk.rows));
+    let first = first_chunk(source, &by_bytes);
+    assert!((1..=64).contains(&first.rows));
     // No column at all counts rows.
-    let (mut scan, mut counted) = (source.scan(&request(&[], vec![], 13)).unwrap(), 0);
-    while let Some(task) = scan.next().unwrap() {
-        counted += (task.read)().unwrap().chunk.rows;
-    }
-    assert_eq!(counted, expected[0].len());
+    let counted = read_in_order(source, &request(&[], vec![], 13)).unwrap().map(|read| read.unwrap().chunk.rows);
+    assert_eq!(counted.sum::<usize>(), expected[0].len());
     // The same column twice.
     let twice = [columns[4], columns[4]];
     let (found, _) = read(source, &request(&twice, own_types(source, &twice), 100)).unwrap();
@@ -276,9 +278,8 @@ fn memory_and_uncompressed_arrow_files_are_not_copied() {
     let start = values.values().as_ptr() as usize;
     let batch = RecordBatch::try_from_iter([("x", Arc::new(values) as ArrayRef)]).unwrap();
     let source = MemorySource::new(batch.schema(), vec![batch]).unwrap();
-    let mut scan = source.scan(&request(&[0], vec![Type::Int64], 500)).unwrap();
-    scan.next().unwrap();
-    let second = (scan.next().unwrap().unwrap().read)().unwrap().chunk;
+    let second =
+        read_in_order(&*source, &request(&[0], vec![Type::Int64], 500)).unwrap().nth(1).unwrap().unwrap().chunk;
     let ColumnData::I64(values) = &second.columns[0].data else { panic!("not int64") };
     assert_eq!(values.as_ptr() as usize, start + 500 * 8);
 
@@ -286,10 +287,7 @@ fn memory_and_uncompressed_arrow_files_are_not_copied() {
     let batch = RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from_iter_values(0..1000)) as ArrayRef)]);
     let dir = Dir::new();
     let source = ArrowSource::open(dir.file("a", &arrow_bytes(&[batch.unwrap()], Default::default()))).unwrap();
-    let chunk = || {
-        let mut scan = source.scan(&request(&[0], vec![Type::Int64], 2000)).unwrap();
-        (scan.next().unwrap().unwrap().read)().unwrap().chunk
-    };
+    let chunk = || first_chunk(&*source, &request(&[0], vec![Type::Int64], 2000));
     let (a, b) = (chunk(), chunk());
     let (ColumnData::I64(a), ColumnData::I64(b)) = (&a.columns[0].data, &b.columns[0].data) else {
         panic!("not int64")
@@ -502,7 +500,7 @@ fn bad_values_stop_a_strict_scan_and_are_set_aside_by_a_tolerant_one() {
     let about: Vec<_> = rejects.iter().map(|r| (r.place.row, r.column_index)).collect();
     assert_eq!(about, [(Some(2), Some(2)), (Some(5), Some(3))]);
     // After rows were set aside the others still know their place.
-    let chunk = (source.scan(&request).unwrap().next().unwrap().unwrap().read)().unwrap().chunk;
+    let chunk = first_chunk(&*source, &request);
     assert_eq!(chunk.origin.place(1).row, Some(3));
 }
 
@@ -549,8 +547,8 @@ fn raw_records_are_read() {
             assert_eq!(found[7][at], Value::Int(i * 1_000_001));
         }
     }
-    let mut scan = source.scan(&request(&[0], vec![Type::Bool], 10)).unwrap();
-    assert_eq!((scan.next().unwrap().unwrap().read)().unwrap().chunk.origin.place(2).byte, Some(2 * 51));
+    let chunk = first_chunk(&*source, &request(&[0], vec![Type::Bool], 10));
+    assert_eq!(chunk.origin.place(2).byte, Some(2 * 51));
 
     bytes.push(0);
     let error = RawSource::open(dir.file("long.bin", &bytes), &schema).err().unwrap().to_string();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tidemill::column::{Chunk, Dictionary, FieldType, Type, Unit, Value};
-use tidemill::input::{CsvOptions, CsvSource, Read, Reject, Request, Source};
+use tidemill::input::{CsvOptions, CsvSource, Read, Reject, Request, Source, read_in_order};
 use tidemill::{Error, Place, Result};
 
 /// A file with a text in it; it lives as long as this.
@@ -51,18 +51,14 @@ fn request(source: &dyn Source, columns: &[usize]) -> Request {
         types,
         chunk_bytes: 1 << 20,
         chunk_rows: usize::MAX,
+        threads: 2,
         tolerant: false,
     }
 }
 
 fn read_all(source: &dyn Source, request: &Request) -> Result<Vec<Read>> {
-    let mut scan = source.scan(request)?;
-    let mut out = vec![];
-    let mut bytes = 0;
-    while let Some(task) = scan.next()? {
-        bytes += task.bytes;
-        out.push((task.read)()?);
-    }
+    let out = read_in_order(source, request)?.collect::<Result<Vec<_>>>()?;
+    let bytes: u64 = out.iter().map(|read| read.bytes).sum();
     assert!(bytes <= source.bytes().unwrap());
     Ok(out)
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const ROWS: u64 = 3_000_000;
+const ROWS: u64 = 4_000_000;
 const FORMATS: [&str; 3] = ["csv", "parquet", "arrow"];
 const MIB: u64 = 1 << 20;
 

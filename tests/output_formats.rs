@@ -8,7 +8,7 @@ use arrow_array::types::Float64Type;
 use arrow_array::*;
 use tidemill::Error;
 use tidemill::column::{Dictionary, FieldType, Type, Unit, Value};
-use tidemill::input::{CsvOptions, OpenOptions, Request, Source, open};
+use tidemill::input::{CsvOptions, OpenOptions, Request, Source, open, read_in_order};
 use tidemill::output::{Format, OutputFile, cell, type_of, value_text, writer};
 
 /// A sink to look into afterwards.
@@ -112,12 +112,12 @@ fn read(source: &dyn Source, types: &[Type]) -> Vec<Vec<Value>> {
         types: types.to_vec(),
         chunk_bytes: usize::MAX,
         chunk_rows: 20,
+        threads: 1,
         tolerant: false,
     };
     let mut columns = vec![Vec::new(); types.len()];
-    let mut scan = source.scan(&request).unwrap();
-    while let Some(task) = scan.next().unwrap() {
-        let chunk = (task.read)().unwrap().chunk;
+    for read in read_in_order(source, &request).unwrap() {
+        let chunk = read.unwrap().chunk;
         for (out, column) in columns.iter_mut().zip(&chunk.columns) {
             out.extend((0..column.len()).map(|row| column.value(row)));
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tidemill::column::{Dictionary, Field, FieldType, Schema, Type, Value};
-use tidemill::input::{CsvOptions, CsvSource, MultiSource, Request, Scan, Source};
+use tidemill::input::{CsvOptions, CsvSource, MultiSource, Request, Scan, Source, read_in_order};
 use tidemill::{Error, Result};
 
 fn csv(dir: &Path, name: &str, text: &str, schema: &[(&str, Type)]) -> Arc<dyn Source> {
@@ -36,12 +36,12 @@ fn read(source: &dyn Source, columns: &[usize]) -> Result<Vec<Vec<String>>> {
         types,
         chunk_bytes: 8,
         chunk_rows: usize::MAX,
+        threads: 2,
         tolerant: false,
     };
-    let mut scan = source.scan(&request)?;
     let mut rows = vec![];
-    while let Some(task) = scan.next()? {
-        let chunk = (task.read)()?.chunk;
+    for read in read_in_order(source, &request)? {
+        let chunk = read?.chunk;
         for row in 0..chunk.rows {
             rows.push(
                 chunk

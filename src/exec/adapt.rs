@@ -89,11 +89,11 @@ impl Shared<'_> {
         let mut worker = match cpu.worker(self.stage) {
             Ok(worker) => worker,
             Err(error) => {
-                self.fail(u64::MAX, error);
+                self.give_up(error);
                 return Vec::new();
             }
         };
-        while let Some(mut chunk) = self.next_chunk() {
+        for mut chunk in self.reader() {
             let course = lock(pilot).course();
             if course == Course::Gpu {
                 match sender.send(Message::Chunk(chunk)) {
@@ -158,7 +158,7 @@ impl Shared<'_> {
                 Message::Chunk(chunk) => Some(chunk),
                 Message::Open => None,
             });
-            found.extend(self.on_cpu(cpu, left.into_iter().map(|unfinished| unfinished.0).chain(queued), false));
+            found.extend(self.on_cpu(cpu, left.into_iter().map(|unfinished| unfinished.0).chain(queued)));
         }
         found
     }

@@ -6,6 +6,7 @@ mod engine;
 mod explain;
 mod ledger;
 mod memory;
+mod read;
 mod result;
 mod run;
 mod shuffle;

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::adapt::Auto;
 use super::memory::Memory;
+use super::read::{NOWHERE, Reader, Sequence, Tasks};
 use super::shuffle::Found;
 use super::spill::{Grouped, Spill, Spilled};
 use super::{Ledger, Observer, Progress};
@@ -21,7 +22,7 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
 use crate::column::Chunk;
 use crate::expr;
-use crate::input::{ChunkTask, Reject, Request, Scan, Source};
+use crate::input::{Read, Reject, Request, Source};
 use crate::plan::{Stage, dictionaries};
 use crate::{Error, Result};
 
@@ -58,6 +59,7 @@ pub(super) fn run(
         types: program.columns.iter().map(|c| c.ty.clone()).collect(),
         chunk_bytes,
         chunk_rows: CHUNK_ROWS,
+        threads,
         tolerant: settings.max_rejects.is_some(),
     };
     let dictionaries = || request.dictionaries.iter().flatten().cloned().collect();
@@ -68,7 +70,7 @@ pub(super) fn run(
         settings,
         spill,
         total_bytes: source.bytes(),
-        scan: Mutex::new(Some((scan, 0))),
+        tasks: Tasks::new(scan),
         account: Mutex::new(Account::default()),
         stop: AtomicBool::new(false),
         device_failed: AtomicBool::new(false),
@@ -140,8 +142,7 @@ pub(super) struct Shared<'a> {
     /// Where workers put what they cannot hold.
     spill: Option<Spill<'a>>,
     pub(super) total_bytes: Option<u64>,
-    /// The scan and the number of the next chunk; `None` when it is at its end.
-    scan: Mutex<Option<(Box<dyn Scan>, u64)>>,
+    pub(super) tasks: Tasks,
     account: Mutex<Account>,
     stop: AtomicBool,
     device_failed: AtomicBool,
@@ -156,12 +157,12 @@ pub(super) struct Account {
     bytes: u64,
     chunks: u64,
     counts: Counts,
-    /// Rejected rows and the number of their chunk.
-    rejects: Vec<(u64, Reject)>,
+    /// Rejected rows and their chunk.
+    rejects: Vec<(Sequence, Reject)>,
     /// The error of the earliest chunk that has one.
-    error: Option<(u64, Error)>,
-    /// The numbers of chunks on their way, by address: a device names rows of a chunk late.
-    sequence: HashMap<usize, u64>,
+    error: Option<(Sequence, Error)>,
+    /// The places of chunks on their way, by address: a device names rows of a chunk late.
+    sequence: HashMap<usize, Sequence>,
     /// The device that took over.
     pub(super) moved: Option<String>,
     pub(super) notes: Vec<String>,
@@ -180,82 +181,66 @@ impl Shared<'_> {
         self.account.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Records an error of chunk `sequence`. The earliest chunk's error is the run's: chunks are handed out in order, so
-    /// when this one fails, all earlier ones are on their way and will be heard.
-    pub(super) fn fail(&self, sequence: u64, error: Error) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Records an error of chunk `sequence`. The earliest chunk's error is the run's: tasks are handed out in order, so
+    /// when this one fails, all earlier ones are on their way, go on to their end, and will be heard.
+    pub(super) fn fail(&self, sequence: Sequence, error: Error) {
         let mut account = self.account();
         if account.error.as_ref().is_none_or(|(first, _)| sequence < *first) {
             account.error = Some((sequence, error));
         }
+        self.stop.store(true, Ordering::Release);
     }
 
-    fn next_task(&self) -> Result<Option<(u64, ChunkTask)>, (u64, Error)> {
-        if self.stop.load(Ordering::Relaxed) || self.settings.cancel.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let mut scan = self.scan.lock().unwrap_or_else(|e| e.into_inner());
-        let Some((source, number)) = &mut *scan else { return Ok(None) };
-        let sequence = *number;
-        match source.next() {
-            Ok(Some(task)) => {
-                *number += 1;
-                Ok(Some((sequence, task)))
-            }
-            Ok(None) => {
-                *scan = None;
-                Ok(None)
-            }
-            Err(error) => Err((sequence, error)),
-        }
+    /// Records an error that is no chunk's.
+    pub(super) fn give_up(&self, error: Error) {
+        self.fail(NOWHERE, error);
     }
 
-    /// Reads the next chunk; `None` at the end or when the run has stopped.
-    pub(super) fn next_chunk(&self) -> Option<Arc<Chunk>> {
-        loop {
-            let (sequence, task) = match self.next_task() {
-                Ok(Some(next)) => next,
-                Ok(None) => return None,
-                Err((sequence, error)) => {
-                    self.fail(sequence, error);
-                    return None;
-                }
-            };
-            let started = Instant::now();
-            let bytes = task.bytes;
-            let read = match (task.read)() {
-                Ok(read) => read,
-                Err(error) => {
-                    self.fail(sequence, error);
-                    return None;
-                }
-            };
-            let chunk = Arc::new(read.chunk);
-            let rows = chunk.rows as u64 + read.rejects.len() as u64;
-            let total = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
-            let done = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            {
-                let mut account = self.account();
-                account.reading += started.elapsed();
-                account.rows_read += rows;
-                account.bytes += bytes;
-                account.chunks += 1;
-                account.sequence.insert(address(&chunk), sequence);
-            }
-            if let Some(observer) = self.settings.observer {
-                observer.progress(Progress { bytes: done, total_bytes: self.total_bytes, rows: total });
-            }
-            if !read.rejects.is_empty() && !self.reject(sequence, read.rejects) {
-                return None;
-            }
-            if chunk.rows > 0 {
-                return Some(chunk);
-            }
+    /// Whether no further task is to be begun.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.settings.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Whether chunk `sequence`, whose task is begun, is not to be read any more.
+    pub(super) fn is_over(&self, sequence: Sequence) -> bool {
+        if self.settings.cancel.load(Ordering::Relaxed) {
+            return true;
         }
+        // An error that is no chunk's will not be another for what is read after it.
+        self.stop.load(Ordering::Acquire)
+            && self.account().error.as_ref().is_none_or(|(first, _)| sequence >= *first || *first == NOWHERE)
+    }
+
+    /// What a thread reads with.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader::new(self)
+    }
+
+    /// Takes what was read into the account. The chunk, if it has rows; `None` if the run is over.
+    pub(super) fn count_in(&self, sequence: Sequence, read: Read, spent: Duration) -> Option<Option<Arc<Chunk>>> {
+        let chunk = Arc::new(read.chunk);
+        let rows = chunk.rows as u64 + read.rejects.len() as u64;
+        let total = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
+        let done = self.bytes.fetch_add(read.bytes, Ordering::Relaxed) + read.bytes;
+        {
+            let mut account = self.account();
+            account.reading += spent;
+            account.rows_read += rows;
+            account.bytes += read.bytes;
+            account.chunks += 1;
+            account.sequence.insert(address(&chunk), sequence);
+        }
+        if let Some(observer) = self.settings.observer {
+            observer.progress(Progress { bytes: done, total_bytes: self.total_bytes, rows: total });
+        }
+        if !read.rejects.is_empty() && !self.reject(sequence, read.rejects) {
+            return None;
+        }
+        Some((chunk.rows > 0).then_some(chunk))
     }
 
     /// Sets rows aside; false if there are too many of them.
-    fn reject(&self, sequence: u64, rejects: Vec<Reject>) -> bool {
+    fn reject(&self, sequence: Sequence, rejects: Vec<Reject>) -> bool {
         let limit = self.settings.max_rejects.unwrap_or(0);
         let mut account = self.account();
         account.rejects.extend(rejects.into_iter().map(|r| (sequence, r)));
@@ -274,7 +259,7 @@ impl Shared<'_> {
         let failed = std::mem::take(&mut counts.failed);
         self.account().counts.add(counts);
         for FailedRows { chunk, rows } in failed {
-            let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(u64::MAX);
+            let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(NOWHERE);
             if self.settings.max_rejects.is_none() {
                 let row = rows.first().map_or(0, |r| *r as usize);
                 self.fail(sequence, row_error(self.stage, &chunk, row));
@@ -300,7 +285,7 @@ impl Shared<'_> {
 
     /// Pushes a chunk. False if the device is gone.
     pub(super) fn push(&self, worker: &mut dyn Worker, chunk: Arc<Chunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
-        let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(u64::MAX);
+        let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(NOWHERE);
         match worker.push(chunk) {
             Ok(counts) => {
                 self.count(counts);
@@ -330,7 +315,7 @@ impl Shared<'_> {
             },
         };
         if let Err(error) = written {
-            self.fail(u64::MAX, error);
+            self.give_up(error);
         }
         true
     }
@@ -361,7 +346,7 @@ impl Shared<'_> {
                     return Some((partial, worker.rows()));
                 }
                 Err(Failure::Job(error)) => {
-                    self.fail(u64::MAX, error);
+                    self.give_up(error);
                     return None;
                 }
                 Err(Failure::Device { error, unfinished }) => {
@@ -370,14 +355,14 @@ impl Shared<'_> {
                 }
             }
         }
-        self.fail(u64::MAX, Error::internal("a device failed twice at the end"));
+        self.give_up(Error::internal("a device failed twice at the end"));
         None
     }
 
     fn run_on_threads(&self, backend: &dyn Backend, threads: usize) -> Result<Vec<Grouped>> {
         let workers = (0..threads.max(1)).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
         let work = |mut worker: Box<dyn Worker>| {
-            while let Some(chunk) = self.next_chunk() {
+            for chunk in self.reader() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
                 self.relieve(&mut *worker, &mut Vec::new());
             }
@@ -411,7 +396,8 @@ impl Shared<'_> {
     /// Reads chunks for the device; when it has failed, works them off here.
     fn read_for_device(&self, sender: Sender<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut rest = Vec::new();
-        while let Some(chunk) = self.next_chunk() {
+        let mut reader = self.reader();
+        for chunk in reader.by_ref() {
             if self.device_failed.load(Ordering::Relaxed) {
                 rest.push(chunk);
                 break;
@@ -423,7 +409,7 @@ impl Shared<'_> {
             }
         }
         drop(sender);
-        if rest.is_empty() { Vec::new() } else { self.on_cpu(cpu, rest, true) }
+        if rest.is_empty() { Vec::new() } else { self.on_cpu(cpu, rest.into_iter().chain(reader)) }
     }
 
     /// Feeds the device from the queue; when it has failed, works off what it left and what is still in the queue.
@@ -437,22 +423,21 @@ impl Shared<'_> {
         let mut partials: Vec<Grouped> = self.finish(device, &mut left).into_iter().collect();
         let left: Vec<_> = left.into_iter().map(|u| u.0).collect();
         if !left.is_empty() || self.device_failed.load(Ordering::Relaxed) {
-            partials.extend(self.on_cpu(cpu, left.into_iter().chain(queue.iter()), false));
+            partials.extend(self.on_cpu(cpu, left.into_iter().chain(queue.iter())));
         }
         partials
     }
 
-    /// Works off `chunks`, and with `read` all that are still to be read, on the CPU.
-    pub(super) fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>, read: bool) -> Vec<Grouped> {
+    /// Works off `chunks` on the CPU.
+    pub(super) fn on_cpu(&self, cpu: &Cpu, chunks: impl IntoIterator<Item = Arc<Chunk>>) -> Vec<Grouped> {
         let mut worker = match cpu.worker(self.stage) {
             Ok(worker) => worker,
             Err(error) => {
-                self.fail(u64::MAX, error);
+                self.give_up(error);
                 return Vec::new();
             }
         };
-        let rest = std::iter::from_fn(|| read.then(|| self.next_chunk()).flatten());
-        for chunk in chunks.into_iter().chain(rest) {
+        for chunk in chunks {
             self.push(&mut *worker, chunk, &mut Vec::new());
             self.relieve(&mut *worker, &mut Vec::new());
         }

@@ -320,7 +320,6 @@ impl Scan for ArrowScan {
     fn next(&mut self) -> Result<Option<ChunkTask>> {
         let Some(piece) = self.pieces.next() else { return Ok(None) };
         let (file, projection) = (Arc::clone(&self.file), Arc::clone(&self.projection));
-        let bytes = piece.bytes;
         let read = move || {
             let rows = (piece.range.end - piece.range.start) as usize;
             let arrays = match projection.decode() {
@@ -332,9 +331,9 @@ impl Scan for ArrowScan {
                 pages: pages(&file.map, &arrays),
                 batch: piece.batch,
             };
-            projection.read(rows, &arrays, Arc::new(origin))
+            projection.read(rows, piece.bytes, &arrays, Arc::new(origin))
         };
-        Ok(Some(ChunkTask { bytes, read: Box::new(read) }))
+        Ok(Some(ChunkTask::one(read)))
     }
 }
 

@@ -130,8 +130,8 @@ impl Scan for MemoryScan {
             let batch = &batches[piece.index];
             let (start, rows) = (piece.range.start as usize, (piece.range.end - piece.range.start) as usize);
             let arrays: Vec<_> = projection.decode().iter().map(|&c| batch.column(c).slice(start, rows)).collect();
-            projection.read(rows, &arrays, Arc::new(RowsFrom { first: piece.first }))
+            projection.read(rows, piece.bytes, &arrays, Arc::new(RowsFrom { first: piece.first }))
         };
-        Ok(Some(ChunkTask { bytes: piece.bytes, read: Box::new(read) }))
+        Ok(Some(ChunkTask::one(read)))
     }
 }

@@ -127,6 +127,8 @@ pub struct Request {
     pub chunk_bytes: usize,
     /// Rows a chunk may have at most.
     pub chunk_rows: usize,
+    /// Threads that will read: a reader that would rather not cut the input cuts it into enough tasks for them.
+    pub threads: usize,
     /// Whether bad rows are set aside ([`Read::rejects`]) instead of failing the task.
     pub tolerant: bool,
 }
@@ -137,16 +139,61 @@ pub trait Scan: Send {
     fn next(&mut self) -> Result<Option<ChunkTask>>;
 }
 
-/// The reading of one chunk, to be run on any thread.
-pub struct ChunkTask {
-    /// Input bytes it covers.
-    pub bytes: u64,
-    /// Does it.
-    pub read: Box<dyn FnOnce() -> Result<Read> + Send>,
+/// All that a scan of `source` gives, chunk after chunk, read on this thread. Ends after an error.
+///
+/// # Errors
+/// The scan cannot begin.
+pub fn read_in_order(source: &dyn Source, request: &Request) -> Result<impl Iterator<Item = Result<Read>> + use<>> {
+    let mut scan = Some(source.scan(request)?);
+    let mut task: Option<ChunkTask> = None;
+    Ok(std::iter::from_fn(move || {
+        loop {
+            if let Some(read) = task.as_mut().and_then(Iterator::next) {
+                if read.is_err() {
+                    (scan, task) = (None, None);
+                }
+                return Some(read);
+            }
+            task = match scan.as_mut()?.next() {
+                Ok(Some(next)) => Some(next),
+                Ok(None) => return None,
+                Err(error) => {
+                    (scan, task) = (None, None);
+                    return Some(Err(error));
+                }
+            };
+        }
+    }))
+}
+
+/// Some chunks, to be read one after the other on any one thread: what follows in the input is often cheaper to read where
+/// what comes before it was read. Ends after an error.
+pub struct ChunkTask(Box<dyn Iterator<Item = Result<Read>> + Send>);
+
+impl ChunkTask {
+    /// Of the chunks that `reads` gives.
+    pub fn new(reads: impl Iterator<Item = Result<Read>> + Send + 'static) -> ChunkTask {
+        ChunkTask(Box::new(reads))
+    }
+
+    /// Of one chunk.
+    pub fn one(read: impl FnOnce() -> Result<Read> + Send + 'static) -> ChunkTask {
+        ChunkTask::new(std::iter::once_with(read))
+    }
+}
+
+impl Iterator for ChunkTask {
+    type Item = Result<Read>;
+
+    fn next(&mut self) -> Option<Result<Read>> {
+        self.0.next()
+    }
 }
 
 /// What reading a chunk gave.
 pub struct Read {
+    /// Input bytes it covers.
+    pub bytes: u64,
     /// The good rows.
     pub chunk: Chunk,
     /// The bad ones (only if the request is tolerant). Rows read = `chunk.rows + rejects.len()`.

@@ -63,9 +63,18 @@ impl Projection {
         &self.decode
     }
 
-    /// Converts `rows` rows; `arrays` are the columns of [`Projection::decode`].
-    pub fn read(&self, rows: usize, arrays: &[ArrayRef], origin: Arc<dyn Locate>) -> Result<Read> {
-        self.assemble(rows, origin, |slot, target, faults| {
+    /// The type and the dictionary of the column that is decoded as `slot`, if it is wanted only once.
+    pub fn sole(&self, slot: usize) -> Option<(&Type, Option<&Arc<Dictionary>>)> {
+        let mut wanted = self.columns.iter().filter(|w| w.slot == slot);
+        match (wanted.next(), wanted.next()) {
+            (Some(w), None) => Some((&w.own, w.dict.as_ref())),
+            _ => None,
+        }
+    }
+
+    /// Converts `rows` rows from `bytes` of the input; `arrays` are the columns of [`Projection::decode`].
+    pub fn read(&self, rows: usize, bytes: u64, arrays: &[ArrayRef], origin: Arc<dyn Locate>) -> Result<Read> {
+        self.assemble(rows, bytes, origin, |slot, target, faults| {
             let array = arrays.get(slot).filter(|a| a.len() == rows);
             let array = array.ok_or_else(|| Error::internal("a decoded column is missing or short"))?;
             column(array.as_ref(), target, faults)
@@ -76,6 +85,7 @@ impl Projection {
     pub fn assemble(
         &self,
         rows: usize,
+        bytes: u64,
         origin: Arc<dyn Locate>,
         make: impl Fn(usize, &Target, &mut Faults) -> Result<Column>,
     ) -> Result<Read> {
@@ -90,7 +100,7 @@ impl Projection {
             bad.extend(faults.list.into_iter().chain(widened.list).map(|fault| (fault, at)));
         }
         if bad.is_empty() {
-            return Ok(Read { chunk: Chunk { rows, columns, origin }, rejects: Vec::new() });
+            return Ok(Read { bytes, chunk: Chunk { rows, columns, origin }, rejects: Vec::new() });
         }
         // A row is bad once: for its first bad column.
         bad.sort_by_key(|(fault, at)| (fault.row, *at));
@@ -122,7 +132,8 @@ impl Projection {
         };
         let rejects = bad.into_iter().map(reject).collect();
         let columns = columns.iter().map(|c| take(c, &kept)).collect();
-        Ok(Read { chunk: Chunk { rows: kept.len(), columns, origin: Arc::new(Kept { origin, kept }) }, rejects })
+        let chunk = Chunk { rows: kept.len(), columns, origin: Arc::new(Kept { origin, kept }) };
+        Ok(Read { bytes, chunk, rejects })
     }
 }
 

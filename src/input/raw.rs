@@ -129,7 +129,7 @@ impl Scan for RawScan {
         let read = move || {
             let origin = FileRows { path: Arc::clone(&file.path), first: range.start, width: Some(width) };
             let records = range.start as usize * file.width..range.end as usize * file.width;
-            projection.assemble(rows, Arc::new(origin), |slot, _, faults| {
+            projection.assemble(rows, rows as u64 * width, Arc::new(origin), |slot, _, faults| {
                 let column = projection.decode().get(slot).and_then(|&index| file.columns.get(index));
                 let (at, ty) = column.ok_or_else(|| Error::internal("a column beyond the schema"))?;
                 let records = file.map.get(records.clone());
@@ -137,7 +137,7 @@ impl Scan for RawScan {
                 read_column(records, file.width, *at, ty, faults)
             })
         };
-        Ok(Some(ChunkTask { bytes: rows as u64 * width, read: Box::new(read) }))
+        Ok(Some(ChunkTask::one(read)))
     }
 }
 

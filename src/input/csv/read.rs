@@ -89,9 +89,10 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result
     let columns = builders.into_iter().map(|b| b.finish(rows)).collect();
     file.map.release(range.clone());
     let rejected = troubles.iter().map(|t| t.start).collect();
+    let bytes = range.len() as u64;
     let origin = Arc::new(Origin { file: Arc::clone(file), range, rejected, starts: OnceLock::new() });
     let rejects = troubles.into_iter().map(|t| t.into_reject(file)).collect();
-    Ok(Read { chunk: Chunk { rows, columns, origin }, rejects })
+    Ok(Read { bytes, chunk: Chunk { rows, columns, origin }, rejects })
 }
 
 /// Appends the batch to every column. Returns the bad rows in order, each with the first wanted column (by its place in

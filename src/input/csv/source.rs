@@ -115,7 +115,7 @@ impl Source for CsvSource {
     }
 
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
-        let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, tolerant } = request;
+        let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, threads: _, tolerant } = request;
         if columns.len() != types.len() || columns.len() != dictionaries.len() {
             return Err(Error::internal("a request's columns, types and dictionaries differ in number"));
         }
@@ -170,7 +170,7 @@ impl Scan for CsvScan {
         let range = self.at..cut.end;
         self.at = range.end;
         let (file, plan) = (Arc::clone(&self.file), Arc::clone(&self.plan));
-        Ok(Some(ChunkTask { bytes: range.len() as u64, read: Box::new(move || read(&file, &plan, range)) }))
+        Ok(Some(ChunkTask::one(move || read(&file, &plan, range))))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::{Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use tidemill::input::Request;
+use tidemill::input::{Request, read_in_order};
 use tidemill::{Error, Input, Job, Result, Type, plan};
 
 use super::stats::Random;
@@ -147,18 +147,19 @@ fn load(job: &Job, source: &Arc<dyn tidemill::input::Source>, most: u64, stop: &
         types: columns.iter().map(|c| c.ty.clone()).collect(),
         chunk_bytes: 16 << 20,
         chunk_rows: BATCH,
+        threads: 1,
         tolerant: false,
     };
-    let mut scan = source.scan(&request)?;
+    let mut reads = read_in_order(&**source, &request)?;
     let mut left = most;
     let mut batches = Vec::new();
     while left > 0
-        && let Some(task) = scan.next()?
+        && let Some(read) = reads.next()
     {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let chunk = (task.read)()?.chunk;
+        let chunk = read?.chunk;
         let rows = (chunk.rows as u64).min(left) as usize;
         left -= rows as u64;
         if rows > 0 {
