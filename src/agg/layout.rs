@@ -214,20 +214,27 @@ impl Layout {
             if new.bits == 0 {
                 continue;
             }
-            extract(from, old.at, old.bits, &mut values);
-            match &ranks.0[old.column] {
-                Some(ranks) => {
-                    let rank = |v: &u64| ranks.of_code.get((old.base + v) as usize).copied().unwrap_or(0);
-                    values.iter_mut().for_each(|v| *v = rank(v).into());
+            // The word under a null is 0.
+            let (base, null) = (old.base, |row: usize| nulls.get(row).map_or(0, |null| *null));
+            let lift = base.wrapping_sub(new.base);
+            let rank = |ranks: &[u32], v: u64| u64::from(ranks.get((base + v) as usize).copied().unwrap_or(0));
+            let codes = ranks.0[old.column].as_ref().map(|ranks| &ranks.of_code[..]);
+            match (within(from, old.at, old.bits), codes) {
+                (Some(old), Some(codes)) if nulls.is_empty() => {
+                    place(planes, new.at, new.bits, old.map(|v| rank(codes, v)));
                 }
-                None => {
-                    let lift = old.base.wrapping_sub(new.base);
-                    values.iter_mut().for_each(|v| *v = v.wrapping_add(lift));
+                (Some(old), None) if nulls.is_empty() => {
+                    place(planes, new.at, new.bits, old.map(|v| v.wrapping_add(lift)))
+                }
+                _ => {
+                    extract(from, old.at, old.bits, &mut values);
+                    let value = |(row, &v): (usize, &u64)| {
+                        let value = codes.map_or(v.wrapping_add(lift), |codes| rank(codes, v));
+                        value & null(row).wrapping_sub(1)
+                    };
+                    place(planes, new.at, new.bits, values.iter().enumerate().map(value));
                 }
             }
-            // The word under a null is 0.
-            values.iter_mut().zip(&nulls).for_each(|(v, &null)| *v &= null.wrapping_sub(1));
-            place(planes, new.at, new.bits, values.iter().copied());
         }
     }
 
@@ -273,14 +280,17 @@ impl Layout {
                 key.valid =
                     Some(nulls.iter().map(|&null| null as u8 ^ 1).collect()).filter(|v: &Vec<u8>| v.contains(&0));
             }
+            let codes = ranks.0[word.column].as_ref().map(|ranks| &ranks.codes[..]);
+            let code = |codes: &[u32], v: u64| u64::from(codes.get(v as usize).copied().unwrap_or(0));
             let mut values = Vec::with_capacity(rows);
-            extract(planes, word.at, word.bits, &mut values);
-            match &ranks.0[word.column] {
-                Some(ranks) => {
-                    let code = |v: &u64| ranks.codes.get(*v as usize).copied().unwrap_or(0);
-                    values.iter_mut().for_each(|v| *v = code(v).into());
+            match (within(planes, word.at, word.bits), codes) {
+                (Some(words), Some(codes)) => values.extend(words.map(|v| code(codes, v))),
+                (Some(words), None) => values.extend(words.map(|v| v.wrapping_add(word.base))),
+                (None, _) => {
+                    extract(planes, word.at, word.bits, &mut values);
+                    let value = |v: u64| codes.map_or(v.wrapping_add(word.base), |codes| code(codes, v));
+                    values.iter_mut().for_each(|v| *v = value(*v));
                 }
-                None => values.iter_mut().for_each(|v| *v = v.wrapping_add(word.base)),
             }
             if let Some(valid) = &key.valid {
                 values.iter_mut().zip(valid).for_each(|(v, &ok)| *v &= u64::from(ok).wrapping_neg());
@@ -339,6 +349,13 @@ fn place(planes: &mut [Vec<u64>], at: u32, bits: u32, values: impl Iterator<Item
         planes[first + 1].iter_mut().zip(high).for_each(|(slot, value)| *slot |= value >> (64 - shift));
     }
     planes[first].iter_mut().zip(values).for_each(|(slot, value)| *slot |= value << shift);
+}
+
+/// The `bits` bits from bit `at` on of every key, if they lie in one plane.
+fn within(planes: &[Vec<u64>], at: u32, bits: u32) -> Option<impl Iterator<Item = u64> + Clone> {
+    let (shift, mask) = (at % 64, mask(bits));
+    let plane = planes.get((at / 64) as usize).filter(|_| shift + bits <= 64)?;
+    Some(plane.iter().map(move |key| key >> shift & mask))
 }
 
 /// The `bits` bits from bit `at` on of every key.

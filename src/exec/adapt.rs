@@ -93,8 +93,7 @@ impl Shared<'_> {
                 return Vec::new();
             }
         };
-        let mut reader = self.reader();
-        while let Some(mut chunk) = reader.next() {
+        for mut chunk in self.reader() {
             let course = lock(pilot).course();
             if course == Course::Gpu {
                 match sender.send(Message::Chunk(chunk)) {

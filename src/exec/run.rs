@@ -362,8 +362,7 @@ impl Shared<'_> {
     fn run_on_threads(&self, backend: &dyn Backend, threads: usize) -> Result<Vec<Grouped>> {
         let workers = (0..threads.max(1)).map(|_| backend.worker(self.stage)).collect::<Result<Vec<_>>>()?;
         let work = |mut worker: Box<dyn Worker>| {
-            let mut reader = self.reader();
-            while let Some(chunk) = reader.next() {
+            for chunk in self.reader() {
                 self.push(&mut *worker, chunk, &mut Vec::new());
                 self.relieve(&mut *worker, &mut Vec::new());
             }
@@ -398,7 +397,7 @@ impl Shared<'_> {
     fn read_for_device(&self, sender: Sender<Arc<Chunk>>, cpu: &Cpu) -> Vec<Grouped> {
         let mut rest = Vec::new();
         let mut reader = self.reader();
-        while let Some(chunk) = reader.next() {
+        for chunk in reader.by_ref() {
             if self.device_failed.load(Ordering::Relaxed) {
                 rest.push(chunk);
                 break;

@@ -192,11 +192,32 @@ impl Shuffled {
     }
 }
 
-/// Sorts by the word, stably: least significant digits first, and only those in which words differ.
+/// Bits sorted by at a time: counters for their values fit the L1 cache.
+const DIGIT: u32 = 11;
+
+/// Sorts by the word, stably: least significant digits first, and only those in which words differ. Of the bits in which they
+/// differ, two digits from the top on nearly tell so few items apart: what is left is sorted by comparison, unless it is much.
 fn sort_items(items: &mut Vec<(u64, u32)>, spare: &mut Vec<(u64, u32)>) {
-    const DIGIT: u32 = 11;
     let first = items.first().map_or(0, |item| item.0);
-    let mut differ = items.iter().fold(0, |bits, item| bits | (item.0 ^ first));
+    let differ = items.iter().fold(0, |bits, item| bits | (item.0 ^ first));
+    let skip = (64 - differ.leading_zeros()).saturating_sub(2 * DIGIT);
+    if skip <= DIGIT {
+        return sort_by_bits(items, spare, differ);
+    }
+    sort_by_bits(items, spare, differ >> skip << skip);
+    let same = |a: &(u64, u32), b: &(u64, u32)| a.0 >> skip == b.0 >> skip;
+    let runs = || items.chunk_by(same).filter(|run| run.len() > 1);
+    if runs().map(|run| run.len() * run.len().ilog2() as usize).sum::<usize>() > items.len() {
+        // Stable: of equal upper digits, the lower ones first, then the upper ones again.
+        sort_by_bits(items, spare, differ & ((1 << skip) - 1));
+        return sort_by_bits(items, spare, differ >> skip << skip);
+    }
+    // The sort by digits has kept the order of equal words.
+    items.chunk_by_mut(same).filter(|run| run.len() > 1).for_each(|run| run.sort_by_key(|item| item.0));
+}
+
+/// Sorts by those digits that have one of the bits `differ`, stably.
+fn sort_by_bits(items: &mut Vec<(u64, u32)>, spare: &mut Vec<(u64, u32)>, mut differ: u64) {
     let mut shift = 0;
     while differ != 0 {
         shift += differ.trailing_zeros();
@@ -579,5 +600,14 @@ mod tests {
         expected.sort();
         sort_items(&mut items, &mut vec![(0, 0); words.len()]);
         assert_eq!(items, expected);
+        // Words that the upper digits tell apart, that they hardly do, and that they do not.
+        for cut in [u64::MAX, u64::MAX << 50 | 7, 0x3ff << 54 | 0xffff_ffff] {
+            let random = |i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) & cut;
+            let mut items: Vec<(u64, u32)> = (0..3000).map(|i| random(i % 2900)).zip(0..).collect();
+            let mut expected = items.clone();
+            expected.sort();
+            sort_items(&mut items, &mut vec![(0, 0); 3000]);
+            assert_eq!(items, expected);
+        }
     }
 }

@@ -115,6 +115,13 @@ impl<A: Fixed, const N: usize> Sums<A, N> {
         }
     }
 
+    /// A group's limbs and base, if that is all there is to it.
+    #[inline]
+    pub(super) fn limbs(&self, group: usize) -> Option<(Limbs<N>, i32)> {
+        let limbs = self.near.limbs.get(group)?;
+        (self.far.len() == 0).then_some((*limbs, self.near.base))
+    }
+
     pub(super) fn exact(&self, group: usize) -> Exact {
         assert!(group < self.groups, "group {group} of {}", self.groups);
         let (value, base) = self.near.value(group);
@@ -262,13 +269,22 @@ fn whole<A: Fixed, const N: usize>(limbs: &Limbs<N>) -> A {
     })
 }
 
+/// The value of two limbs, rounded once, where one addition does that: both limbs are floats without rounding, and nothing is
+/// near the ends of the range.
+#[inline]
+pub(super) fn rounded([low, high]: SumLimbs, base: i32) -> Option<f64> {
+    let small = (low.unsigned_abs() | high.unsigned_abs()) < 1 << 53;
+    let power = |exponent: i32| f64::from_bits(((exponent + 1023) as u64) << 52);
+    (small && base.abs() < 800).then(|| high as f64 * power(base + LIMB) + low as f64 * power(base))
+}
+
 /// Adds limb by limb, and notes in `high` whether a limb is now beyond ±2^62: far from an overflow yet, as a block adds
 /// less than 2^54.
 #[inline(always)]
 fn add<const N: usize>(sum: &mut Limbs<N>, value: &Limbs<N>, high: &mut Limbs<N>) {
     for limb in 0..N {
         sum[limb] = sum[limb].wrapping_add(value[limb]);
-        high[limb] |= sum[limb] ^ (sum[limb] << 1);
+        high[limb] |= sum[limb].wrapping_add(1 << 62);
     }
 }
 

@@ -192,6 +192,9 @@ impl SumColumn {
 
     /// The sum, rounded once to `f64`. Nothing sums to +0 here; that `sum` of nothing is null is [`super::sum`]'s rule.
     pub fn value(&self, group: usize) -> f64 {
+        if let Some(sum) = self.sums.limbs(group).and_then(|(limbs, base)| near::rounded(limbs, base)) {
+            return sum;
+        }
         match self.sums.simple(group) {
             Some((value, base)) => round_parts(value < 0, value.unsigned_abs(), i64::from(base), false),
             None => self.exact(group).to_f64(),

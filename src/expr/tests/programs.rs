@@ -178,6 +178,28 @@ fn plain_columns_are_borrowed() {
 }
 
 #[test]
+fn a_choice_that_is_always_the_same_is_no_work() {
+    let (program, id) = bind("case when b is not null then a end");
+    let program = Arc::new(program);
+    let (a, b) = ([Value::Int(5), Value::Int(6), Value::Int(7)], [Value::Int(1), Value::Null, Value::Int(3)]);
+    let of = |b: &[Value]| {
+        let values = |name: &str| if name == "a" { &a[..] } else { b };
+        chunk(program.columns.iter().map(|c| column(&c.ty, values(&c.name))).collect(), 3)
+    };
+    let mut evaluator = Evaluator::new(Arc::clone(&program));
+    let full = of(&a);
+    let mut morsel = evaluator.morsel(&full, 0..3);
+    assert_eq!(morsel.stored(id), Some(&[5, 6, 7][..]));
+    let vector = morsel.vector(id).unwrap();
+    assert!(vector.valid.is_none() && matches!(&vector.data, VectorData::Int(v) if **v == [5, 6, 7]));
+    drop(morsel);
+    let nulls = of(&b);
+    let mut morsel = evaluator.morsel(&nulls, 0..3);
+    assert_eq!(morsel.stored(id), None);
+    assert_eq!(morsel.vector(id).unwrap().valid.as_deref(), Some(&[1, 0, 1][..]));
+}
+
+#[test]
 fn a_row_of_a_chunk_can_be_asked_for() {
     let (program, id) = bind("b // a");
     let columns: Vec<Column> = program

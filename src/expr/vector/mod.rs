@@ -338,12 +338,33 @@ impl<'c> Morsel<'_, 'c> {
         self.rows.is_empty()
     }
 
-    /// The node whose rows a node has: a change of type alone is no work.
+    /// The node whose rows a node has: a change of type alone is no work, nor is a choice that is always the same.
     fn root(&self, mut id: NodeId) -> NodeId {
-        while let (Op::Retype, Some(arg)) = (&self.program.node(id).op, self.program.node(id).args.first()) {
-            id = *arg;
+        loop {
+            let node = self.program.node(id);
+            id = match (&node.op, &node.args[..]) {
+                (Op::Retype, [arg]) => *arg,
+                // Strings would change their dictionary from chunk to chunk.
+                (Op::Select, [condition, value, _]) if node.class != Class::Str && self.is_true(*condition) => *value,
+                _ => return id,
+            };
         }
-        id
+    }
+
+    /// Whether a condition is that a column is not null which has no null in this chunk.
+    fn is_true(&self, condition: NodeId) -> bool {
+        let arg_of = |id: NodeId, op: &Op| {
+            let node = self.program.node(id);
+            node.args.first().copied().filter(|_| node.op == *op)
+        };
+        let Some(mut id) = arg_of(condition, &Op::Not).and_then(|id| arg_of(id, &Op::IsNull)) else { return false };
+        while let Some(arg) = arg_of(id, &Op::Retype) {
+            id = arg;
+        }
+        let Op::Column(index) = self.program.node(id).op else { return false };
+        let full =
+            |column: &Column| column.ty != Type::Null && column.nulls.as_ref().is_none_or(|n| n.null_count() == 0);
+        self.chunk.columns.get(index).is_some_and(full)
     }
 
     /// A column's rows, widened to their class.

@@ -139,12 +139,7 @@ impl Hybrid {
     }
 
     /// Fills `out` with the entries of `dictionary` that the next values are the numbers of.
-    pub(super) fn look_up<T: Copy + Default>(
-        &mut self,
-        data: &[u8],
-        dictionary: &[T],
-        mut out: &mut [T],
-    ) -> Result<(), Trouble> {
+    pub(super) fn look_up<T: Copy>(&mut self, data: &[u8], dictionary: &[T], mut out: &mut [T]) -> Result<(), Trouble> {
         let beyond = || {
             let entries = dictionary.len();
             Trouble::damaged(format_args!("a key points beyond the {entries} entries of its dictionary"))
@@ -181,13 +176,7 @@ impl Hybrid {
 }
 
 /// Looks values of one group up, from its `before`th on; the group may lack its end.
-fn one_group<T: Copy + Default>(
-    packed: &[u8],
-    width: usize,
-    before: usize,
-    dictionary: &[T],
-    out: &mut [T],
-) -> Option<usize> {
+fn one_group<T: Copy>(packed: &[u8], width: usize, before: usize, dictionary: &[T], out: &mut [T]) -> Option<usize> {
     let mut bytes = [0; 32];
     let there = width.min(packed.len());
     bytes[..there].copy_from_slice(&packed[..there]);
@@ -200,7 +189,7 @@ fn one_group<T: Copy + Default>(
 }
 
 /// Looks the values of as many whole groups up as `out` has room for. Their number, or `None` if one is no entry.
-fn groups<T: Copy + Default>(packed: &[u8], width: usize, dictionary: &[T], out: &mut [T]) -> Option<usize> {
+fn groups<T: Copy>(packed: &[u8], width: usize, dictionary: &[T], out: &mut [T]) -> Option<usize> {
     macro_rules! by_width {
         ($($width:literal)*) => {
             match width {
@@ -215,19 +204,14 @@ fn groups<T: Copy + Default>(packed: &[u8], width: usize, dictionary: &[T], out:
     by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
 }
 
-fn unpacked<const WIDTH: usize, T: Copy + Default>(packed: &[u8], dictionary: &[T], out: &mut [T]) -> Option<usize> {
-    let last = u32::try_from(dictionary.len().checked_sub(1)?).unwrap_or(u32::MAX);
-    let (packed, (out, _)) = (packed.as_chunks::<WIDTH>().0, out.as_chunks_mut::<GROUP>());
-    let mut beyond = false;
+fn unpacked<const WIDTH: usize, T: Copy>(packed: &[u8], dictionary: &[T], out: &mut [T]) -> Option<usize> {
+    let (packed, out) = (packed.as_chunks::<WIDTH>().0, out.as_chunks_mut::<GROUP>().0);
     for (group, out) in packed.iter().zip(&mut *out) {
-        let numbers = unpack(group);
-        // A number too big is noticed, not branched on.
-        beyond |= numbers.iter().fold(false, |beyond, &number| beyond | (number > last));
-        for (out, number) in out.iter_mut().zip(numbers) {
-            *out = dictionary[number.min(last) as usize];
+        for (out, number) in out.iter_mut().zip(unpack(group)) {
+            *out = *dictionary.get(number as usize)?;
         }
     }
-    (!beyond).then_some(packed.len().min(out.len()) * GROUP)
+    Some(packed.len().min(out.len()) * GROUP)
 }
 
 /// The eight values of a group.
@@ -314,7 +298,7 @@ mod tests {
             let part = &values[at..at + count];
             at += count;
             if packed {
-                header(&mut out, count / GROUP << 1 | 1);
+                header(&mut out, ((count / GROUP) << 1) | 1);
                 let mut bits: Vec<u8> = Vec::new();
                 part.iter().for_each(|value| bits.extend((0..width).map(|bit| (value >> bit & 1) as u8)));
                 out.extend(bits.chunks(8).map(|byte| byte.iter().rev().fold(0, |all, bit| all << 1 | bit)));
