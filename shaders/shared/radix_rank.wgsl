@@ -19,9 +19,10 @@ fn first_lane(lanes: vec4<u32>) -> u32 {
     return 96u + (firstTrailingBit(lanes.w) & 31u);
 }
 
-// The lanes that hold the same digit as this one, among those that hold an item.
-fn peers_of(digit: u32, here: bool) -> vec4<u32> {
-    var peers = subgroupBallot(here);
+// The lanes that hold the same digit as this one. `everyone` are those that there are: a workgroup may be smaller than a
+// subgroup.
+fn peers_of(digit: u32, everyone: vec4<u32>) -> vec4<u32> {
+    var peers = everyone;
     for (var bit = 0u; bit < 8u; bit++) {
         let mine = (digit >> bit) & 1u;
         let votes = subgroupBallot(mine == 1u);
@@ -30,13 +31,21 @@ fn peers_of(digit: u32, here: bool) -> vec4<u32> {
     return peers;
 }
 
+// The key of item i; past the end the greatest, which goes after every item that there is, whatever its digit.
+fn key_or_last(i: u32, end: u32) -> u32 {
+    if (i < end) {
+        return keys_in[i];
+    }
+    return 0xffffffffu;
+}
+
 // This lane's number in the running count `places[mine + digit]`. The first of the peers adds for all of them. Rounds of
 // one subgroup follow each other by the barrier and by the data: the shuffled value is the addition's own result.
-fn claim(mine: u32, digit: u32, here: bool, below: vec4<u32>) -> u32 {
-    let peers = peers_of(digit, here);
+fn claim(mine: u32, digit: u32, everyone: vec4<u32>, below: vec4<u32>) -> u32 {
+    let peers = peers_of(digit, everyone);
     let rank = bits_in(peers & below);
     var before = 0u;
-    if (here && rank == 0u) {
+    if (rank == 0u) {
         before = atomicAdd(&places[mine + digit], bits_in(peers));
     }
     before = subgroupShuffle(before, first_lane(peers));

@@ -4,6 +4,7 @@
 var<workgroup> places: array<atomic<u32>, 256>;
 
 fn scatter_partition(at: Invocation, part: u32) {
+    let everyone = subgroupBallot(true);
     let below = lanes_below(at.lane);
     for (var d = at.local; d < 256u; d += WORKGROUP) {
         atomicStore(&places[d], bases[d * params.partitions + part]);
@@ -14,13 +15,9 @@ fn scatter_partition(at: Invocation, part: u32) {
     // All lanes go round as often as the first: they vote together.
     for (var first = begin; first < end; first += WORKGROUP) {
         let i = first + at.lane;
-        let here = i < end;
-        var key = 0u;
-        if (here) {
-            key = keys_in[i];
-        }
-        let place = claim(0u, digit_of(key), here, below);
-        if (here) {
+        let key = key_or_last(i, end);
+        let place = claim(0u, digit_of(key), everyone, below);
+        if (i < end) {
             keys_out[place] = key;
             if (PAIRS) {
                 put_value(place, value_at(i));

@@ -1,12 +1,10 @@
-// Items are rows: values gathered from their planes through the sorted order.
+// Items are rows: values gathered from their planes, through the sorted order if ORDERED is 1, else as they stand.
 
 struct Params {
     n: u32,
     tiles: u32,
     // 1: one tile holds everything, nothing goes on outside.
     is_last: u32,
-    // 1: the order is 0, 1, 2, … and `order` is not read.
-    iota: u32,
     // Word offsets of the values' first planes and of their validity planes; the distance between a value's planes.
     x_at: u32,
     y_at: u32,
@@ -26,9 +24,8 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> record_states: array<vec4<u32>>;
 
 fn load(i: u32) -> vec4<u32> {
-    var row = i;
-    if (params.iota == 0u) {
-        row = order[i];
+    if (ORDERED == 0u) {
+        return value_of(i);
     }
-    return value_of(row);
+    return value_of(order[i]);
 }

@@ -4,9 +4,11 @@
 //! of arrival, which depends on threads; nothing that leaves the engine may depend on them, only on the strings.
 //!
 //! How it is laid out (ADR 7):
-//! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments, never moved.
-//! - **Tables**, 64 shards by hash, open addressing: a slot of 8 bytes is 32 bits of hash and a code. A slot is published after
-//!   its view, so look-ups take no lock: a slot and a view tell whether a short string is there.
+//! - **Views**, 16 bytes a code: a string of up to 15 bytes itself, or where a longer one lies. Segments of 2 MiB; only the first
+//!   is ever moved, while it grows to that.
+//! - **Tables**, 64 shards by hash, open addressing: a slot is some bits of hash and a code, in 4 bytes as long as the table is
+//!   small, so that tables and views of some 100,000 strings stay in a second-level cache; then in 8. A slot is published
+//!   after its view, so look-ups take no lock: a slot and a view tell whether a short string is there.
 //! - **Blocks** of text for long strings, each written once.
 //!
 //! New strings are added shard by shard under the shard's lock; only giving codes and writing views is one at a time.
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use super::interner::Interner;
+use super::slots::Table;
 use super::text::{Key, Text, Word};
 use crate::{Error, Result};
 
@@ -48,7 +51,7 @@ struct Views {
 /// The places of all strings, as of some moment. The parts are shared; only their lists are its own.
 #[derive(Clone)]
 pub(super) struct Snapshot {
-    tables: Vec<Arc<Table>>,
+    tables: [Table; SHARDS],
     views: Vec<Arc<[[AtomicU64; 2]]>>,
     blocks: Vec<Arc<[OnceLock<Box<str>>]>>,
 }
@@ -56,75 +59,26 @@ pub(super) struct Snapshot {
 /// A key that no string has.
 pub(super) const NO_VIEW: Key = Key { lo: 0, hi: u64::MAX };
 
-/// A shard's hash table: slots are 0 (free) or 32 bits of hash above a code plus one.
-struct Table(Box<[AtomicU64]>);
+/// The place of a view that is not written yet. Whoever holds a snapshot from before the first segment grew may see one: codes given
+/// at that moment have their views in the new one only.
+fn no_view() -> [AtomicU64; 2] {
+    [AtomicU64::new(NO_VIEW.lo), AtomicU64::new(NO_VIEW.hi)]
+}
 
-/// Views of the first segment; each of the next is twice as long, up to [`MOST_VIEWS`].
+/// Views of the first segment at first; it doubles until it is one of [`VIEWS`].
 const FEWEST_VIEWS: usize = 1 << 10;
-/// Views of a long segment: 2 MiB.
-const MOST_VIEWS: usize = 1 << 17;
-/// Segments until one is of full length.
-const GROWING: usize = (MOST_VIEWS / FEWEST_VIEWS).ilog2() as usize;
+/// Views of a segment: 2 MiB.
+const VIEWS: usize = 1 << 17;
 /// Blocks in a list of them.
 const BLOCKS: usize = 1 << 10;
 /// Bytes of a block after which another is begun.
 const BLOCK_BYTES: usize = u32::MAX as usize;
 
-/// The segment and the place in it of a code's view.
-#[inline(always)]
-fn place(code: u32) -> (usize, usize) {
-    let n = code as usize + FEWEST_VIEWS;
-    if n < MOST_VIEWS {
-        let segment = (n / FEWEST_VIEWS).ilog2() as usize;
-        (segment, n - (FEWEST_VIEWS << segment))
-    } else {
-        (GROWING + n / MOST_VIEWS - 1, n % MOST_VIEWS)
-    }
-}
-
-/// The length of a segment.
-fn segment_len(segment: usize) -> usize {
-    if segment < GROWING { FEWEST_VIEWS << segment } else { MOST_VIEWS }
-}
-
-impl Table {
-    fn new(slots: usize) -> Arc<Table> {
-        Arc::new(Table((0..slots).map(|_| AtomicU64::new(0)).collect()))
-    }
-
-    /// The slot at `index`, which may be any number.
-    #[inline(always)]
-    fn slot(&self, index: usize) -> &AtomicU64 {
-        // The length is a power of two.
-        &self.0[index & (self.0.len() - 1)]
-    }
-
-    /// Writes a slot that is not there yet; the caller holds the shard's lock.
-    fn add(&self, slot: u64) {
-        let mut at = (slot >> 32) as usize;
-        while self.slot(at).load(Ordering::Relaxed) != 0 {
-            at += 1;
-        }
-        self.slot(at).store(slot, Ordering::Release);
-    }
-
-    /// Whether `used` slots are as many as it should hold: half of a small table, so that most strings are where they are
-    /// first looked for; 3/4 of one that would not fit into a cache anyway.
-    fn is_full(&self, used: usize) -> bool {
-        if self.0.len() <= 1 << 13 { used * 2 > self.0.len() } else { used * 4 > self.0.len() * 3 }
-    }
-}
-
 impl Snapshot {
-    /// The code that may be a word's by its hash, looked for in the two slots where it most often is. Any number if none is.
+    /// The code that may be a word's by its hash. Any number if none is.
     #[inline(always)]
     pub(super) fn candidate(&self, hash: u64) -> u32 {
-        let table = &self.tables[shard(hash)];
-        let (at, tag) = (hash as u32 as usize, hash << 32 >> 32);
-        let (first, second) = (table.slot(at).load(Ordering::Acquire), table.slot(at + 1).load(Ordering::Acquire));
-        // Which of the two is no branch: it would be mispredicted every third time.
-        let slot = if first >> 32 == tag { first } else { second };
-        (slot as u32).wrapping_sub(1)
+        self.tables[shard(hash)].candidate(hash)
     }
 
     /// The view of a code; of any other number one that no string has.
@@ -143,28 +97,29 @@ impl Snapshot {
         }
     }
 
+    /// The code of a word that is there, if it is long or its candidate is another's.
+    #[inline]
+    pub(super) fn find_other(&self, word: &Word<'_>, candidate: u32, view: Key) -> Option<u32> {
+        if word.key.is_long() && self.is(view, word) { Some(candidate) } else { self.find(word) }
+    }
+
     /// The code of a word that is there.
     pub(super) fn find(&self, word: &Word<'_>) -> Option<u32> {
-        let table = &self.tables[shard(word.hash)];
-        let mut at = word.hash as u32 as usize;
-        loop {
-            let slot = table.slot(at).load(Ordering::Acquire);
-            if slot == 0 {
-                return None;
-            }
-            let code = (slot as u32).wrapping_sub(1);
-            if (slot >> 32) as u32 == word.hash as u32 && self.is(self.view_or_none(code), word) {
-                return Some(code);
-            }
-            at += 1;
+        self.tables[shard(word.hash)].candidates(word.hash).find(|&code| self.is(self.view_or_none(code), word))
+    }
+
+    /// The hash of a code's string.
+    fn hash(&self, code: u32) -> u64 {
+        match self.view_or_none(code) {
+            view if view.is_long() => Word::of(self.block(view).as_bytes()).hash,
+            view => view.hash(),
         }
     }
 
     /// A long string has the number of its block and its place in the block in `lo`.
     #[inline(always)]
     fn view(&self, code: u32) -> Option<Key> {
-        let (segment, at) = place(code);
-        let [lo, hi] = self.views.get(segment)?.get(at)?;
+        let [lo, hi] = self.views.get(code as usize / VIEWS)?.get(code as usize % VIEWS)?;
         // A code is passed on after its view is written: by a slot's release, or a lock.
         Some(Key { lo: lo.load(Ordering::Relaxed), hi: hi.load(Ordering::Relaxed) })
     }
@@ -197,7 +152,7 @@ pub(super) fn shard(hash: u64) -> usize {
 
 impl Default for Dictionary {
     fn default() -> Self {
-        let tables = (0..SHARDS).map(|_| Table::new(8)).collect();
+        let tables = std::array::from_fn(|_| Table::new(8));
         Dictionary {
             shards: std::array::from_fn(|_| Mutex::default()),
             views: Mutex::default(),
@@ -256,10 +211,10 @@ impl Dictionary {
     /// Bytes held, for memory budgets.
     pub fn heap_bytes(&self) -> usize {
         let snapshot = self.snapshot();
-        let slots: usize = snapshot.tables.iter().map(|t| t.0.len()).sum();
+        let tables: usize = snapshot.tables.iter().map(Table::bytes).sum();
         let views: usize = snapshot.views.iter().map(|v| v.len()).sum();
         let texts = locked(&self.views).block_bytes + snapshot.blocks.len() * BLOCKS * size_of::<OnceLock<Box<str>>>();
-        slots * 8 + views * 16 + texts + locked(&self.ranks).len() * 4
+        tables + views * 16 + texts + locked(&self.ranks).len() * 4
     }
 
     /// Read access for many look-ups: to the codes that were given before this call.
@@ -326,17 +281,17 @@ impl Dictionary {
         }
         let first = self.give_codes(missing.iter().map(|&i| fresh[i].key))?;
         // The snapshot's tables may have grown since.
-        let mut grown: [Option<Arc<Table>>; SHARDS] = [const { None }; SHARDS];
+        let mut grown: [Option<Table>; SHARDS] = [const { None }; SHARDS];
         for (code, &i) in (first..).zip(&missing) {
             let word = &fresh[i];
             let shard = shard(word.hash);
             let Some(filled) = &mut filled[shard] else { continue };
             filled.0 += 1;
             let mut table = grown[shard].as_ref().unwrap_or(&snapshot.tables[shard]);
-            if table.is_full(filled.0) {
-                table = grown[shard].insert(self.grow(shard, table));
+            if !table.holds(filled.0, code) {
+                table = grown[shard].insert(self.grow(shard, table, code));
             }
-            table.add(word.hash << 32 | u64::from(code + 1));
+            table.add(word.hash, code);
             found(i, code);
         }
         Ok(())
@@ -351,17 +306,27 @@ impl Dictionary {
             return Err(too_many());
         }
         let mut snapshot = self.snapshot();
-        let segments = place(end as u32 - 1).0 + 1;
-        if segments > snapshot.views.len() {
-            let new =
-                (snapshot.views.len()..segments).map(|s| (0..segment_len(s)).map(|_| Default::default()).collect());
-            let new: Vec<_> = new.collect();
-            self.publish(|snapshot| snapshot.views.extend(new));
+        let segments = end.div_ceil(VIEWS);
+        let first_segment = end.next_power_of_two().clamp(FEWEST_VIEWS, VIEWS);
+        if segments > snapshot.views.len() || snapshot.views[0].len() < first_segment {
+            // Only the first is ever shorter than the others. Its views are written by no one else now.
+            let lengths = (0..segments).map(|segment| if segment == 0 { first_segment } else { VIEWS });
+            let views = lengths.enumerate().map(|(segment, len)| match snapshot.views.get(segment) {
+                Some(old) if old.len() == len => Arc::clone(old),
+                old => {
+                    let kept = old
+                        .into_iter()
+                        .flat_map(|old| old.iter())
+                        .map(|[lo, hi]| [lo, hi].map(|half| AtomicU64::new(half.load(Ordering::Relaxed))));
+                    kept.chain(std::iter::repeat_with(no_view)).take(len).collect()
+                }
+            });
+            let views = views.collect();
+            self.publish(|snapshot| snapshot.views = views);
             snapshot = self.snapshot();
         }
-        for (code, key) in (first as u32..).zip(keys) {
-            let (segment, at) = place(code);
-            let [lo, hi] = &snapshot.views[segment][at];
+        for (code, key) in (first..).zip(keys) {
+            let [lo, hi] = &snapshot.views[code / VIEWS][code % VIEWS];
             lo.store(key.lo, Ordering::Relaxed);
             hi.store(key.hi, Ordering::Relaxed);
         }
@@ -370,16 +335,21 @@ impl Dictionary {
         Ok(first as u32)
     }
 
-    /// A table of twice the size for shard `index`, whose lock the caller holds.
-    fn grow(&self, index: usize, table: &Table) -> Arc<Table> {
-        let larger = Table::new(table.0.len() * 2);
-        for slot in &table.0 {
-            match slot.load(Ordering::Relaxed) {
-                0 => {}
-                slot => larger.add(slot),
-            }
+    /// A table of twice the size for shard `index`, whose lock the caller holds; `code` is to go into it.
+    fn grow(&self, index: usize, table: &Table, code: u32) -> Table {
+        let slots = table.len() * 2;
+        let larger = match Table::new(slots) {
+            // A wide table does not know enough of its hashes for a narrow one.
+            Table::Narrow(_) if matches!(table, Table::Wide(_)) => Table::wide(slots),
+            narrow if !narrow.holds(0, code) => Table::wide(slots),
+            larger => larger,
+        };
+        // Of now: it has the views of all codes of the table.
+        let snapshot = self.snapshot();
+        for (hash, code) in table.entries(|code| snapshot.hash(code)) {
+            larger.add(hash, code);
         }
-        self.publish(|snapshot| snapshot.tables[index] = Arc::clone(&larger));
+        self.publish(|snapshot| snapshot.tables[index] = larger.clone());
         larger
     }
 }
@@ -462,17 +432,32 @@ mod tests {
     }
 
     #[test]
-    fn places_of_codes_follow_each_other() {
-        let mut expected = (0, 0);
-        for code in (0..3 * MOST_VIEWS as u32).chain([]) {
-            assert_eq!(place(code), expected, "{code}");
-            expected.1 += 1;
-            if expected.1 == segment_len(expected.0) {
-                expected = (expected.0 + 1, 0);
-            }
+    fn a_table_grows_wide_with_every_hash() {
+        let dict = Dictionary::new();
+        let texts: Vec<String> = (0..400).map(|i| format!("{i}{}", "x".repeat(i % 30))).collect();
+        dict.intern_all(texts.iter().map(String::as_str)).unwrap();
+        for index in 0..SHARDS {
+            let table = dict.snapshot().tables[index].clone();
+            let wide = dict.grow(index, &table, (1 << super::super::slots::NARROW_CODE) - 1);
+            assert!(matches!(wide, Table::Wide(_)));
+            assert!(matches!(dict.grow(index, &wide, 0), Table::Wide(_)));
         }
-        let (segment, at) = place(Dictionary::MOST);
-        assert!(segment < GROWING + (1 << 32) / MOST_VIEWS && at < MOST_VIEWS);
+        assert!(texts.iter().enumerate().all(|(code, text)| dict.find(text) == Some(code as u32)));
+    }
+
+    #[test]
+    fn a_view_that_a_snapshot_lacks_is_no_string() {
+        let dict = Dictionary::new();
+        let texts: Vec<String> = (0..FEWEST_VIEWS + 100).map(|i| i.to_string()).collect();
+        let (before, after) = texts.split_at(FEWEST_VIEWS - 100);
+        dict.intern_all(before.iter().map(String::as_str)).unwrap();
+        let old = dict.snapshot();
+        let words: Vec<Word<'_>> = after.iter().map(|text| Word::of(text.as_bytes())).collect();
+        dict.add(&words, |_, _| {}).unwrap();
+        // Not the empty string, whose view is all zeros.
+        assert!((before.len()..texts.len()).all(|code| old.view_or_none(code as u32) == NO_VIEW));
+        let new = dict.snapshot();
+        assert!((0..).zip(&texts).all(|(code, text)| new.text(code) == *text));
     }
 
     #[test]

@@ -4,16 +4,17 @@ use super::dictionary::{Dictionary, NO_VIEW, SHARDS, Snapshot, shard};
 use super::text::{Key, Word};
 use crate::Result;
 
-/// Words looked up together: their slots are loaded before any is looked at, so that the processor waits for many at once.
-const BATCH: usize = 128;
-/// Entries of the cache: 24 KiB, half of a first-level cache.
-const CACHE: usize = 1 << 10;
+/// Words that wait to be looked up, at most: their slots are loaded before any is looked at, so that the processor waits for many
+/// at once.
+const BATCH: usize = 256;
+/// Entries of the cache. Only those in use take room in a first-level cache; many are there so that few strings share one.
+const CACHE: usize = 1 << 11;
 /// Rows between two looks at whether the cache helps.
 const PERIOD: usize = 1 << 12;
 /// Periods without the cache after one in which it did not help.
 const COLD_PERIODS: u32 = 31;
 /// Unknown strings that wait to be added together: few at first, since the rows that follow are most often theirs, then more.
-const FEWEST_UNKNOWN: usize = BATCH;
+const FEWEST_UNKNOWN: usize = 128;
 const MOST_UNKNOWN: usize = 1 << 13;
 /// New strings up to this many are added in the order of their rows, with all their shards locked; more are added shard by
 /// shard.
@@ -70,50 +71,68 @@ impl Interner {
         let mut unknown: Vec<(Word<'d>, usize)> = Vec::new();
         let (mut most, mut naming) = (FEWEST_UNKNOWN, true);
         loop {
-            let start = codes.len();
-            let use_cache = self.cold == 0;
-            if use_cache && self.cache.is_empty() {
-                self.cache = vec![UNSEEN; CACHE];
-            }
             // The only place that asks for a word, so that it is made here and not behind a call.
-            while codes.len() - start < BATCH {
+            let (start, from) = (codes.len(), waiting.len);
+            let (mut row, mut len) = (start, from);
+            let room = BATCH - from;
+            while row - start < room {
                 let Some(word) = words.next() else { break };
-                let row = codes.len();
-                codes.push(0);
-                let Some(word) = word else { continue };
-                if use_cache {
-                    let seen = &self.cache[word.hash as usize % CACHE];
-                    if seen.key == word.key {
-                        codes[row] = seen.code;
-                        self.hits += 1;
-                        continue;
-                    }
+                if let (Some(word), true) = (word, len < BATCH) {
+                    waiting.words[len] = word;
+                    waiting.rows[len] = row;
+                    len += 1;
                 }
-                waiting.words[waiting.len] = word;
-                waiting.rows[waiting.len] = row;
-                waiting.len += 1;
+                row += 1;
             }
-            let rows = codes.len() - start;
-            self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
-            if rows == 0 || unknown.len() >= most {
+            let more = row - start == room;
+            waiting.len = len;
+            codes.resize(row, 0);
+            if self.cold == 0 {
+                self.recall(&mut waiting, from, codes);
+                self.hits += len - waiting.len;
+            }
+            // Few are left where the cache helps: more rows are waited for.
+            if waiting.len > BATCH / 2 || self.cold != 0 || !more {
+                self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+            }
+            if !more || unknown.len() >= most {
                 for row in add(dict, &unknown, codes)? {
                     codes[row] = 0;
                     naming = naming && bad(row - first);
                 }
-                if rows == 0 {
+                if !more {
                     return Ok(());
                 }
                 unknown.clear();
                 most = (most * 2).min(MOST_UNKNOWN);
                 snapshot = dict.snapshot();
             }
-            self.rows += rows;
+            self.rows += row - start;
             if self.rows >= PERIOD {
                 let helped = self.hits * 2 >= self.rows;
                 self.cold = if self.cold == 0 && !helped { COLD_PERIODS } else { self.cold.saturating_sub(1) };
                 (self.rows, self.hits) = (0, 0);
             }
         }
+    }
+
+    /// Gives the rows of those of `waiting` from `from` on that are in the cache their codes; the others stay.
+    fn recall(&mut self, waiting: &mut Waiting<'_>, from: usize, codes: &mut [u32]) {
+        if self.cache.is_empty() {
+            self.cache = vec![UNSEEN; CACHE];
+        }
+        let Some(cache) = self.cache.first_chunk::<CACHE>() else { return };
+        let mut kept = from;
+        for i in from..waiting.len {
+            let (word, row) = (waiting.words[i], waiting.rows[i]);
+            let seen = &cache[word.hash as usize % CACHE];
+            // Without a branch, which random strings would often mispredict: a code that is not its own is overwritten later.
+            codes[row] = seen.code;
+            waiting.words[kept] = word;
+            waiting.rows[kept] = row;
+            kept += usize::from(seen.key != word.key);
+        }
+        waiting.len = kept;
     }
 
     /// Finds the codes of `waiting`, and moves those that are not there to `unknown`.
@@ -132,21 +151,26 @@ impl Interner {
             *candidate = snapshot.candidate(word.hash);
         }
         let mut views = [NO_VIEW; BATCH];
-        for (view, &candidate) in views.iter_mut().zip(&candidates[..words.len()]) {
-            *view = snapshot.view_or_none(candidate);
-        }
-        for (((word, &row), &candidate), &view) in words.iter().zip(&waiting.rows).zip(&candidates).zip(&views) {
-            let code = if snapshot.is(view, word) { Some(candidate) } else { snapshot.find(word) };
-            let Some(code) = code else {
-                unknown.push((*word, row));
-                continue;
-            };
+        let mut others = [0; BATCH];
+        let mut len = 0;
+        for (i, ((word, &row), &code)) in words.iter().zip(&waiting.rows).zip(&candidates).enumerate() {
+            let view = snapshot.view_or_none(code);
+            views[i] = view;
             codes[row] = code;
-            if self.cold == 0
-                && !word.key.is_long()
-                && let Some(seen) = self.cache.get_mut(word.hash as usize % CACHE)
-            {
-                *seen = Seen { key: word.key, code };
+            others[len] = i;
+            len += usize::from(view != word.key);
+        }
+        if let (0, Some(cache)) = (self.cold, self.cache.first_chunk_mut::<CACHE>()) {
+            // A view and its code belong together, whatever the word was. No word has the key that a long string's view is.
+            for ((word, &code), &key) in words.iter().zip(&candidates).zip(&views) {
+                cache[word.hash as usize % CACHE] = Seen { key, code };
+            }
+        }
+        for &i in &others[..len] {
+            let (word, row) = (&words[i], waiting.rows[i]);
+            match snapshot.find_other(word, candidates[i], views[i]) {
+                Some(code) => codes[row] = code,
+                None => unknown.push((*word, row)),
             }
         }
         waiting.len = 0;

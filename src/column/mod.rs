@@ -7,6 +7,7 @@ mod interner;
 pub mod key;
 mod rank;
 mod schema;
+mod slots;
 mod text;
 mod types;
 mod value;

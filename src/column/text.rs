@@ -11,7 +11,7 @@ const LONG: u64 = 0xff;
 
 /// What a text is recognised by. Up to 15 bytes: those bytes, little-endian and padded with zeros, and their number in the
 /// top byte, so two texts are equal exactly if their keys are. Longer texts: 24 bits of their hash and 32 of their length;
-/// `lo` is 0.
+/// `lo` is all ones, which no view of a dictionary has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) lo: u64,
@@ -54,7 +54,7 @@ impl<'d> Word<'d> {
     #[inline(always)]
     fn short(bytes: &'d [u8], padded: u128) -> Word<'d> {
         let key = Key { lo: padded as u64, hi: (padded >> 64) as u64 | (bytes.len() as u64) << 56 };
-        Word { bytes, key, hash: fold(key.lo ^ SEEDS[0], key.hi ^ SEEDS[1]) }
+        Word { bytes, key, hash: key.hash() }
     }
 
     fn long(bytes: &'d [u8]) -> Word<'d> {
@@ -72,7 +72,7 @@ impl<'d> Word<'d> {
         }
         // A text of 4 GiB and more is told from others by its bytes.
         let hi = LONG << 56 | hash >> 40 << 32 | bytes.len() as u64 & 0xffff_ffff;
-        Word { bytes, key: Key { lo: 0, hi }, hash }
+        Word { bytes, key: Key { lo: u64::MAX, hi }, hash }
     }
 }
 
@@ -102,6 +102,12 @@ impl Key {
     #[inline(always)]
     pub(super) fn is_long(self) -> bool {
         self.hi >> 56 == LONG
+    }
+
+    /// The hash of the text that it holds whole.
+    #[inline(always)]
+    pub(super) fn hash(self) -> u64 {
+        fold(self.lo ^ SEEDS[0], self.hi ^ SEEDS[1])
     }
 }
 

@@ -1,7 +1,7 @@
-//! Arrow IPC files: memory-mapped, and uncompressed fixed-width columns are used where they lie in the map.
+//! Arrow IPC files: memory-mapped, and what is not compressed is used where it lies in the map.
 //!
-//! A record batch is decoded once, by the first task that needs it, and shared by all slices of its rows. The
-//! dictionaries of the requested columns are decoded when a scan starts; their keys become run-wide codes.
+//! A record batch is decoded once, by the first task that needs it, and shared by all slices of its rows; but plain strings are
+//! read by each task for itself (`arrow_text`). The dictionaries of the requested columns are decoded when a scan starts; their keys become run-wide codes.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::{DataType, SchemaRef};
 
+use super::arrow_text::{TextColumn, Texts};
+use super::from_arrow::column;
 use super::memory::arrow_columns;
 use super::mmap::Map;
 use super::projection::{FileRows, Projection, damaged, guarded, ranges, rows_per_chunk, width};
 use super::{ChunkTask, Request, Scan, Source};
-use crate::column::{Locate, Schema, Type};
+use crate::column::{Column, ColumnData, Locate, Schema, Type};
 use crate::{Error, Place, Result};
 
 /// An Arrow IPC file (also known as Feather, version 2).
@@ -32,6 +34,8 @@ pub struct ArrowSource {
     dictionaries: Vec<Block>,
     /// Record batches with their rows.
     batches: Vec<(Block, u64)>,
+    /// Whether one of them is compressed.
+    compressed: bool,
 }
 
 /// Magic, padding, footer length, magic again.
@@ -74,20 +78,24 @@ impl ArrowSource {
             version: footer.version(),
             dictionaries: footer.dictionaries().iter().flatten().copied().collect(),
             batches: Vec::new(),
+            compressed: false,
             buffer: buffer.clone(),
         };
         for (i, block) in footer.recordBatches().iter().flatten().enumerate() {
-            let rows = source.rows_of(block).map_err(|e| format!("record batch {}: {e}", i + 1))?;
+            let (rows, compressed) = source.about(block).map_err(|e| format!("record batch {}: {e}", i + 1))?;
             source.batches.push((*block, rows));
+            source.compressed |= compressed;
         }
         Ok(source)
     }
 
-    fn rows_of(&self, block: &Block) -> Result<u64, String> {
+    /// The rows of a record batch, and whether it is compressed.
+    fn about(&self, block: &Block) -> Result<(u64, bool), String> {
         let bytes = block_bytes(&self.buffer, block)?;
         let message = message(&bytes[..block.metaDataLength() as usize])?;
         let batch = message.header_as_record_batch().ok_or("no record batch is there")?;
-        u64::try_from(batch.length()).map_err(|_| "it has a negative number of rows".into())
+        let rows = u64::try_from(batch.length()).map_err(|_| "it has a negative number of rows")?;
+        Ok((rows, batch.compression().is_some()))
     }
 
     /// A decoder for `columns` that knows the dictionaries these need.
@@ -186,7 +194,14 @@ impl Source for ArrowSource {
 
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let projection = Projection::new(&self.name(), &self.schema, request)?;
-        let decoder = self.decoder(projection.decode())?;
+        let text = |&column: &usize| match self.compressed {
+            true => None,
+            false => TextColumn::of(&self.arrow_schema, column, self.version),
+        };
+        let texts: Vec<_> = projection.decode().iter().map(text).collect();
+        let others = projection.decode().iter().zip(&texts).filter(|(_, text)| text.is_none());
+        let decoded: Vec<usize> = others.map(|(&column, _)| column).collect();
+        let decoder = self.decoder(&decoded)?;
         let row_bytes: u64 = projection.decode().iter().map(|&c| width(&self.schema.fields[c].ty)).sum();
         let mut pieces = Vec::new();
         let mut first = 0;
@@ -206,6 +221,8 @@ impl Source for ArrowSource {
             map: Arc::clone(&self.map),
             buffer: self.buffer.clone(),
             decoder,
+            texts,
+            decodes: !decoded.is_empty(),
         };
         Ok(Box::new(ArrowScan { file: Arc::new(file), projection, pieces: pieces.into_iter() }))
     }
@@ -268,8 +285,8 @@ fn strings<O: OffsetSizeTrait>(text: &GenericStringArray<O>) -> &[u8] {
     text.value_data().get(end(ends.first())..end(ends.last())).unwrap_or_default()
 }
 
-/// What of `map` the values of `arrays` are, as far as it is easily said; the rest goes with the record batch.
-fn pages(map: &Map, arrays: &[ArrayRef]) -> Vec<Range<usize>> {
+/// What of `map` the values of `lanes` are, as far as it is easily said; the rest goes with the record batch.
+fn pages(map: &Map, lanes: &[Lane]) -> Vec<Range<usize>> {
     let start = map.as_ptr() as usize;
     let mut pages = Vec::new();
     let mut add = |bytes: &[u8]| {
@@ -278,7 +295,14 @@ fn pages(map: &Map, arrays: &[ArrayRef]) -> Vec<Range<usize>> {
             pages.push(at..at + bytes.len());
         }
     };
-    for array in arrays {
+    for lane in lanes {
+        let array = match lane {
+            Lane::Array(array) => array,
+            Lane::Texts(texts) => {
+                texts.read().into_iter().for_each(&mut add);
+                continue;
+            }
+        };
         if let Some(text) = array.as_string_opt::<i32>() {
             add(text.offsets().inner().inner());
             add(strings(text));
@@ -290,6 +314,12 @@ fn pages(map: &Map, arrays: &[ArrayRef]) -> Vec<Range<usize>> {
         }
     }
     pages
+}
+
+/// A column of a piece.
+enum Lane {
+    Array(ArrayRef),
+    Texts(Texts),
 }
 
 /// Some rows of a record batch.
@@ -307,7 +337,11 @@ struct ScannedFile {
     path: Arc<PathBuf>,
     map: Arc<Map>,
     buffer: Buffer,
+    /// Of the columns that are decoded, if there are any.
     decoder: FileDecoder,
+    decodes: bool,
+    /// Of the columns wanted, those that are read where they are.
+    texts: Vec<Option<TextColumn>>,
 }
 
 struct ArrowScan {
@@ -322,22 +356,55 @@ impl Scan for ArrowScan {
         let (file, projection) = (Arc::clone(&self.file), Arc::clone(&self.projection));
         let read = move || {
             let rows = (piece.range.end - piece.range.start) as usize;
-            let arrays = match projection.decode() {
-                [] => Vec::new(),
-                _ => file.arrays(&piece, rows)?,
-            };
+            let lanes = file.lanes(&piece, rows)?;
+            let index = piece.index;
             let origin = Origin {
                 rows: FileRows { path: Arc::clone(&file.path), first: piece.first, width: None },
-                pages: pages(&file.map, &arrays),
+                pages: pages(&file.map, &lanes),
                 batch: piece.batch,
             };
-            projection.read(rows, piece.bytes, &arrays, Arc::new(origin))
+            projection.assemble(rows, piece.bytes, Arc::new(origin), |slot, target, faults| match lanes.get(slot) {
+                Some(Lane::Array(array)) => column(array.as_ref(), target, faults),
+                Some(Lane::Texts(texts)) => {
+                    let dict = target.dict()?;
+                    let codes = texts
+                        .codes(dict)?
+                        .ok_or_else(|| part_of(damaged(&file.path, "a string is not UTF-8"), "record batch", index))?;
+                    let data = ColumnData::Str { codes: codes.into(), dict: Arc::clone(dict) };
+                    Ok(Column { ty: target.ty.clone(), data, nulls: texts.nulls.clone() })
+                }
+                None => Err(Error::internal("a decoded column is missing")),
+            })
         };
         Ok(Some(ChunkTask::one(read)))
     }
 }
 
 impl ScannedFile {
+    /// The columns wanted.
+    fn lanes(&self, piece: &Piece, rows: usize) -> Result<Vec<Lane>> {
+        let mut arrays = if self.decodes { self.arrays(piece, rows)? } else { Vec::new() }.into_iter();
+        let texts = guarded(&self.path, || {
+            let bytes = block_bytes(&self.buffer, &piece.block)?;
+            let (meta, body) = (piece.block.metaDataLength() as usize, bytes.len());
+            let header = message(&bytes[..meta])?;
+            let batch = header.header_as_record_batch().ok_or("no record batch is there")?;
+            let body = bytes.slice_with_length(meta, body - meta);
+            let start = piece.range.start as usize;
+            let text = |column: &Option<TextColumn>| match column {
+                Some(column) => column.rows(&batch, &body, start..start + rows).map(Some),
+                None => Ok(None),
+            };
+            self.texts.iter().map(text).collect::<Result<Vec<_>, String>>()
+        });
+        let texts = texts.map_err(|e| part_of(e, "record batch", piece.index))?;
+        let lane = |texts: Option<Texts>| match texts {
+            Some(texts) => Some(Lane::Texts(texts)),
+            None => arrays.next().map(Lane::Array),
+        };
+        Ok(texts.into_iter().map_while(lane).collect())
+    }
+
     fn arrays(&self, piece: &Piece, rows: usize) -> Result<Vec<ArrayRef>> {
         let decode = || {
             guarded(&self.path, || {

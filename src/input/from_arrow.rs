@@ -11,7 +11,7 @@ use arrow_array::types::{
     Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, OffsetSizeTrait};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
@@ -93,7 +93,7 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn dict(&self) -> Result<&Arc<Dictionary>> {
+    pub(crate) fn dict(&self) -> Result<&Arc<Dictionary>> {
         self.dict.ok_or_else(|| Error::internal("a string column was requested without a dictionary"))
     }
 }
@@ -241,23 +241,81 @@ fn within_precision(
     values.iter().enumerate().map(check).collect()
 }
 
+/// The words of strings that lie one after the other.
+struct Words<'a, O> {
+    /// Where those to come lie in `data`: each from an edge to the next.
+    edges: &'a [O],
+    data: &'a [u8],
+    nulls: Option<&'a NullBuffer>,
+    row: usize,
+    /// Edges that are left when memory must be asked for more text.
+    asked: usize,
+}
+
+/// Strings whose text is asked for together.
+const ASKED: usize = 128;
+
+impl<O: OffsetSizeTrait> Words<'_, O> {
+    /// Has the text of the next strings brought into the cache, all lines at once. The processor does not see them coming from
+    /// loads that begin anywhere in a line, and would wait for one after the other.
+    #[inline(never)]
+    fn ask(&mut self) {
+        let next = &self.edges[..self.edges.len().min(ASKED + 1)];
+        if let [start, .., end] = next {
+            let lines = self.data[start.as_usize()..end.as_usize()].iter().step_by(64);
+            std::hint::black_box(lines.fold(0, |all, byte| all | byte));
+        }
+        self.asked = self.edges.len().saturating_sub(ASKED);
+    }
+}
+
+impl<'a, O: OffsetSizeTrait> Iterator for Words<'a, O> {
+    type Item = Option<Word<'a>>;
+
+    // A word that comes back from a call goes through memory, which costs as much as all else.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let [start, rest @ ..] = self.edges else { return None };
+        let [end, ..] = rest else { return None };
+        if self.edges.len() <= self.asked {
+            self.ask();
+        }
+        self.edges = rest;
+        let row = self.row;
+        self.row += 1;
+        let valid = self.nulls.is_none_or(|nulls| nulls.is_valid(row));
+        Some(valid.then(|| Word::within(self.data, start.as_usize(), end.as_usize())))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.edges.len().saturating_sub(1);
+        (len, Some(len))
+    }
+}
+
+/// The codes of strings one after the other in `data`: each from an edge to the next, which ascend and lie in it. Any code under
+/// a null. Strings that are no UTF-8 are named to `bad` as [`Interner::extend`] does.
+pub(crate) fn intern_within<O: OffsetSizeTrait>(
+    edges: &[O],
+    data: &[u8],
+    nulls: Option<&NullBuffer>,
+    dict: &Dictionary,
+    bad: impl FnMut(usize) -> bool,
+) -> Result<Vec<u32>> {
+    let mut codes = Vec::with_capacity(edges.len());
+    let words = Words { edges, data, nulls, row: 0, asked: edges.len() };
+    Interner::new().extend(dict, words, &mut codes, bad)?;
+    Ok(codes)
+}
+
 /// The codes of a string array; any code under a null.
 fn intern(array: &dyn Array, dict: &Dictionary) -> Result<Vec<u32>> {
-    let mut codes = Vec::with_capacity(array.len());
     let nulls = array.nulls().filter(|n| n.null_count() > 0);
     // What Arrow holds as strings is UTF-8: none is refused.
-    macro_rules! intern {
-        ($word:expr) => {{
-            let word = $word;
-            let words = (0..array.len()).map(|row| nulls.is_none_or(|n| n.is_valid(row)).then(|| word(row)));
-            Interner::new().extend(dict, words, &mut codes, |_| true)?
-        }};
-    }
     macro_rules! within {
         ($offset:ty) => {{
             let strings = array.as_string::<$offset>();
-            let (edges, data) = (strings.value_offsets(), strings.value_data());
-            intern!(|row: usize| Word::within(data, edges[row] as usize, edges[row + 1] as usize))
+            intern_within(strings.value_offsets(), strings.value_data(), nulls, dict, |_| true)
         }};
     }
     match array.data_type() {
@@ -267,14 +325,17 @@ fn intern(array: &dyn Array, dict: &Dictionary) -> Result<Vec<u32>> {
             let strings = array.as_string_view();
             // A short string stands in its view, behind four bytes of length.
             let (views, bytes) = (strings.views(), bytemuck::cast_slice::<u128, u8>(strings.views()));
-            intern!(|row: usize| match views[row] as u32 {
+            let word = |row: usize| match views[row] as u32 {
                 len @ 0..=12 => Word::within(bytes, row * 16 + 4, row * 16 + 4 + len as usize),
                 _ => Word::of(strings.value(row).as_bytes()),
-            })
+            };
+            let words = (0..array.len()).map(|row| nulls.is_none_or(|n| n.is_valid(row)).then(|| word(row)));
+            let mut codes = Vec::with_capacity(array.len());
+            Interner::new().extend(dict, words, &mut codes, |_| true)?;
+            Ok(codes)
         }
-        other => return Err(Error::internal(format!("an array of type {other} was taken for strings"))),
+        other => Err(Error::internal(format!("an array of type {other} was taken for strings"))),
     }
-    Ok(codes)
 }
 
 /// A dictionary array: its values are read once, its keys become codes (or gather the values, if those are no strings).

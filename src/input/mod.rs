@@ -4,6 +4,7 @@
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
 
 mod arrow_ipc;
+mod arrow_text;
 mod cast;
 pub mod csv;
 mod detect;

@@ -2,11 +2,11 @@
 
 use super::shader::{Kernel, Shape, assemble, params};
 
-/// Words of workgroup memory for a tile's items, so that with 256 offsets the floor of 16 KiB holds them.
-const TILE_WORDS: u32 = 3584;
-/// Keys of a partition, about: its 256 counts cost less than 4 % of what moving so many pairs costs.
+/// Words of workgroup memory for a slice of items, so that with 256 offsets the floor of 16 KiB holds them.
+const SLICE_WORDS: u32 = 3584;
+/// Keys of a partition that is walked, about: its 256 counts cost less than 4 % of what moving so many pairs costs.
 const PARTITION_KEYS: u32 = 8192;
-/// Tiles of a partition at most.
+/// Tiles of such a partition at most.
 const MOST_TILES: u32 = 8;
 
 params! {
@@ -21,21 +21,27 @@ params! {
     }
 }
 
-/// Keys of one invocation in a tile of the radix sort.
-pub(super) fn items(shape: &Shape) -> u32 {
-    shape.items.min(TILE_WORDS / shape.workgroup)
+/// Keys of one invocation that has its whole part of a partition in registers: 32 as a GPU is cut. More registers than
+/// another kernel takes are worth it here: the more keys a partition has, the less its counts cost and the longer are the
+/// runs that it writes.
+fn items(shape: &Shape) -> u32 {
+    2 * shape.items
 }
 
-/// Keys that one workgroup of the radix sort counts, and later moves: a few tiles, one after another.
+/// Keys that one workgroup of the radix sort counts, and later moves.
 pub fn partition(shape: &Shape) -> u32 {
-    let tile = items(shape) * shape.workgroup;
-    tile * PARTITION_KEYS.div_ceil(tile).min(MOST_TILES)
+    match shape.most_subgroups() {
+        // Walked by one subgroup, or by a workgroup without any.
+        1 => shape.tile() * PARTITION_KEYS.div_ceil(shape.tile()).min(MOST_TILES),
+        _ => items(shape) * shape.workgroup,
+    }
 }
 
 /// The constants of the radix sort's kernels.
 pub(super) fn constants(shape: &Shape) -> [(&'static str, u32); 3] {
-    let items = items(shape);
-    [("RADIX_ITEMS", items), ("RADIX_TILE", items * shape.workgroup), ("PARTITION", partition(shape))]
+    let slices = (items(shape) * shape.workgroup).div_ceil(SLICE_WORDS);
+    let slice = items(shape).div_ceil(slices) * shape.workgroup;
+    [("RADIX_ITEMS", items(shape)), ("PARTITION", partition(shape)), ("SLICE", slice)]
 }
 
 /// The kernel.

@@ -1,17 +1,19 @@
 //! One state for all items.
 
+use super::segmented_reduce::rows_constants;
 use super::shader::{Kernel, Shape, assemble};
 use super::value::{Reduction, ValuePlanes};
 
-/// The kernel over rows, for values that stand as in `values`; its parameters are [`SegmentedReduceRowsParams`](super::segmented_reduce::SegmentedReduceRowsParams).
-pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes) -> Kernel {
+/// The kernel over rows, for values that stand as in `values`, and through an order if `ordered`; its parameters are
+/// [`SegmentedReduceRowsParams`](super::segmented_reduce::SegmentedReduceRowsParams).
+pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes, ordered: bool) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
         include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
         include_str!("../../shaders/shared/value.wgsl"),
         include_str!("../../shaders/reduce.wgsl"),
     ];
-    Kernel::new("reduce", "main", assemble(shape, &reduction.constants_for(values), &parts))
+    Kernel::new("reduce", "main", assemble(shape, &rows_constants(reduction, values, ordered), &parts))
 }
 
 /// The kernel over the tiles' records; its parameters are

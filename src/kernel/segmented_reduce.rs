@@ -12,8 +12,6 @@ params! {
         tiles,
         /// 1 if there is one tile.
         is_last,
-        /// 1 if the order is 0, 1, 2, …
-        iota,
         /// The first value's first plane.
         x_at,
         /// The second value's first plane.
@@ -41,15 +39,23 @@ params! {
     }
 }
 
-/// The kernel over rows, for values that stand as in `values`: that there are nulls is part of its text.
-pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes) -> Kernel {
+/// The kernel over rows, for values that stand as in `values`: that there are nulls is part of its text, and so is whether
+/// there is an order.
+pub fn rows(shape: &Shape, reduction: &Reduction, values: &ValuePlanes, ordered: bool) -> Kernel {
     let parts = [
         include_str!("../../shaders/shared/state.wgsl"),
         include_str!("../../shaders/shared/segmented_reduce_rows.wgsl"),
         include_str!("../../shaders/shared/value.wgsl"),
         include_str!("../../shaders/segmented_reduce.wgsl"),
     ];
-    Kernel::new("segmented_reduce", "main", assemble(shape, &reduction.constants_for(values), &parts))
+    Kernel::new("segmented_reduce", "main", assemble(shape, &rows_constants(reduction, values, ordered), &parts))
+}
+
+/// The constants of a reduction of rows.
+pub(super) fn rows_constants(reduction: &Reduction, values: &ValuePlanes, ordered: bool) -> Vec<(&'static str, u32)> {
+    let mut constants = reduction.constants_for(values);
+    constants.push(("ORDERED", ordered.into()));
+    constants
 }
 
 /// The kernel over records.

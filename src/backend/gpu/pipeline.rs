@@ -229,10 +229,10 @@ mod tests {
         for op in [Op::Count, Op::Flags, Op::Sum, Op::Min, Op::Max] {
             let reduction = Reduction { op, x: Kind::I128, y: (op == Op::Sum).then_some(Kind::I128) };
             all.extend([
-                segmented_reduce::rows(shape, &reduction, &values),
+                segmented_reduce::rows(shape, &reduction, &values, true),
                 segmented_reduce::records(shape, &reduction),
             ]);
-            all.extend([reduce::rows(shape, &reduction, &values), reduce::records(shape, &reduction)]);
+            all.extend([reduce::rows(shape, &reduction, &values, true), reduce::records(shape, &reduction)]);
             all.extend([
                 direct_aggregate::kernel(shape, &reduction, &values),
                 direct_combine::kernel(shape, &reduction),

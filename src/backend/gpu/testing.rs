@@ -26,11 +26,15 @@ pub(super) fn everywhere(case: impl Fn(&mut Engine, &str)) {
 
 /// Runs `case` once per adapter with the given options.
 pub(super) fn on_each(options: &Options, case: impl Fn(Engine)) {
+    on_each_with(|_| options.clone(), case);
+}
+
+/// Runs `case` once per adapter with options that suit it.
+pub(super) fn on_each_with(options: impl Fn(&Adapter) -> Options, case: impl Fn(Engine)) {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for adapter in found() {
-        case(
-            Engine::new(Gpu::open(&adapter, options.clone()).expect("the adapter opens")).expect("the device answers"),
-        );
+        let gpu = Gpu::open(&adapter, options(&adapter)).expect("the adapter opens");
+        case(Engine::new(gpu).expect("the device answers"));
     }
 }
 

@@ -149,7 +149,7 @@ impl Builder {
             (Values::U32(v), _) => out.ints(v, texts),
             (Values::U64(v), _) => out.each(v, texts, |t| parse::wide(t)?.try_into().ok()),
             (Values::F32(v), _) => out.each(v, texts, parse::float32),
-            (Values::F64(v), _) => out.all(v, texts, parse::float64_at, parse::float64),
+            (Values::F64(v), _) => out.all(v, texts, parse::short_float_at, parse::float64_at, parse::float64),
             (Values::I128(v), Type::Decimal { precision, scale }) => {
                 out.each(v, texts, |t| parse::decimal(t, *precision, *scale))
             }
@@ -213,8 +213,9 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         values: &mut Vec<T>,
         texts: (&[u8], impl Iterator<Item = Range<usize>>),
     ) {
-        let int = |text: &[u8]| parse::int(text)?.try_into().ok();
-        self.all(values, texts, |d, s, e| parse::int_at(d, s, e)?.try_into().ok(), int);
+        let quick = |d: &[u8], s, e| parse::short_int_at(d, s, e)?.try_into().ok();
+        let usual = |d: &[u8], s, e| parse::int_at(d, s, e)?.try_into().ok();
+        self.all(values, texts, quick, usual, |text| parse::int(text)?.try_into().ok());
     }
 
     fn each<T: Copy + Default>(
@@ -223,28 +224,27 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         texts: (&[u8], impl Iterator<Item = Range<usize>>),
         read: impl Fn(&[u8]) -> Option<T>,
     ) {
-        self.all(values, texts, |data, start, end| read(&data[start..end]), &read);
+        let quick = |data: &[u8], start, end| read(&data[start..end]);
+        self.all(values, texts, quick, quick, &read);
     }
 
-    /// `quick` reads a text where it stands in the data, `read` one that stands anywhere; both do the same. There are two so that
-    /// the quick one is called, and can be inlined, in one place.
+    /// `quick` and `usual` read texts where they stand in the data, `read` one that stands anywhere; all do the same, but the first
+    /// two may leave a text to the next. `quick` is all that the loop holds, so that the processor's registers hold the loop.
     #[inline(always)]
     fn all<T: Copy + Default>(
         mut self,
         values: &mut Vec<T>,
         (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
         quick: impl Fn(&[u8], usize, usize) -> Option<T>,
+        usual: impl Fn(&[u8], usize, usize) -> Option<T>,
         read: impl Fn(&[u8]) -> Option<T>,
     ) {
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
         let null_first = self.known.any(&read);
         for (i, Range { start, end }) in fields.enumerate() {
-            // A doubled quote between the quotes is in no value's text, so they may come off unseen.
-            let quoted = data.get(start) == Some(&QUOTE) && parse::quoted(&data[start..end]).is_some();
-            let inside = usize::from(quoted);
-            let value = match if null_first { None } else { quick(data, start + inside, end - inside) } {
+            let value = match if null_first { None } else { quick(data, start, end) } {
                 Some(value) => value,
-                None => match careful(&data[start..end], self.known, &read) {
+                None => match other(data, start..end, null_first, self.known, &usual, &read) {
                     Some(Some(value)) => value,
                     Some(None) => {
                         self.nulls.push(values.len() as u32);
@@ -306,6 +306,25 @@ impl<B: FnMut(usize) -> bool> Out<'_, B> {
         }
         _ = bad.into_iter().all(|i| (self.bad)(i));
         Ok(())
+    }
+}
+
+/// A value that the quick way left. `Some(None)` is null.
+#[inline(never)]
+fn other<T>(
+    data: &[u8],
+    Range { start, end }: Range<usize>,
+    null_first: bool,
+    nulls: &Nulls,
+    usual: impl Fn(&[u8], usize, usize) -> Option<T>,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Option<Option<T>> {
+    let raw = &data[start..end];
+    // A doubled quote between the quotes is in no value's text, so they may come off unseen.
+    let inside = usize::from(parse::quoted(raw).is_some());
+    match if null_first { None } else { usual(data, start + inside, end - inside) } {
+        Some(value) => Some(Some(value)),
+        None => careful(raw, nulls, read),
     }
 }
 

@@ -38,6 +38,7 @@ struct Params { n: u32, tiles: u32 }
 @group(0) @binding(1) var<storage, read> data: array<u32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<u32>;
 var<workgroup> sums_of: array<u32, WORKGROUP>;
+const COMBINERS: u32 = min(16u, WORKGROUP);
 
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
@@ -52,14 +53,18 @@ fn main(at: Invocation) {
     }
     sums_of[at.local] = sum;
     workgroupBarrier();
-    for (var half = WORKGROUP / 2u; half > 0u; half >>= 1u) {
-        if (at.local < half) {
-            sums_of[at.local] += sums_of[at.local + half];
+    if (at.local < COMBINERS) {
+        for (var i = at.local + COMBINERS; i < WORKGROUP; i += COMBINERS) {
+            sum += sums_of[i];
         }
-        workgroupBarrier();
+        sums_of[at.local] = sum;
     }
+    workgroupBarrier();
     if (at.local == 0u) {
-        sums[tile] = sums_of[0];
+        for (var i = 1u; i < COMBINERS; i++) {
+            sum += sums_of[i];
+        }
+        sums[tile] = sum;
     }
 }
 ";

@@ -27,7 +27,7 @@ pub fn reduce(
     let output = rec.words("states", u64::from(most) * words);
     let mut tiles = shape.tiles(n);
     let mut level = Records::new(rec, tiles);
-    let params = rows_params(values, base, order, n, tiles);
+    let params = rows_params(values, base, n, tiles);
     let bindings = [
         ("planes", planes),
         ("order", order.unwrap_or(planes)),
@@ -36,10 +36,11 @@ pub fn reduce(
         ("record_segments", level.segments.into()),
         ("record_states", level.states.into()),
     ];
-    // An order, a segment, the value's words and a validity word per row.
-    let per_row = 2 + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
+    // A segment, an order, the value's words and a validity word per row.
+    let per_row =
+        1 + u64::from(order.is_some()) + u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words())) + 1;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(most) * words);
-    rec.dispatch(rows(shape, reduction, &values), params, &bindings, tiles, traffic);
+    rec.dispatch(rows(shape, reduction, &values, order.is_some()), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles * 2;
         tiles = shape.tiles(n);
@@ -60,10 +61,10 @@ pub fn reduce(
 }
 
 /// What the first kernel of either way is told: the rows as the tiles see them.
-fn rows_params(values: ValuePlanes, base: i32, order: Option<View>, n: u32, tiles: u32) -> SegmentedReduceRowsParams {
+fn rows_params(values: ValuePlanes, base: i32, n: u32, tiles: u32) -> SegmentedReduceRowsParams {
     let ValuePlanes { x_at, y_at, x_valid, y_valid, stride } = values;
-    let (is_last, iota) = (u32::from(tiles == 1), u32::from(order.is_none()));
-    SegmentedReduceRowsParams { n, tiles, is_last, iota, x_at, y_at, x_valid, y_valid, stride, base: base as u32 }
+    let (is_last, base) = (u32::from(tiles == 1), base as u32);
+    SegmentedReduceRowsParams { n, tiles, is_last, x_at, y_at, x_valid, y_valid, stride, base }
 }
 
 /// Reduces all values to one state of [`Reduction::words`] words. Item `i` is row `order[i]` of `planes`. For sums, the
@@ -84,7 +85,7 @@ pub fn reduce_all(
     // No item at all still gives the identity.
     let mut tiles = shape.tiles(n).max(1);
     let mut states = rec.words("record states", u64::from(tiles) * 4);
-    let params = rows_params(values, base, order, n, tiles);
+    let params = rows_params(values, base, n, tiles);
     let bindings = [
         ("planes", planes),
         ("order", order.unwrap_or(planes)),
@@ -95,7 +96,7 @@ pub fn reduce_all(
     let value = u64::from(reduction.x.words() + reduction.y.map_or(0, |y| y.words()));
     let per_row = u64::from(order.is_some()) + value + validity;
     let traffic = Traffic::words(u64::from(n) * per_row, u64::from(tiles) * 4);
-    rec.dispatch(all_rows::rows(shape, reduction, &values), params, &bindings, tiles, traffic);
+    rec.dispatch(all_rows::rows(shape, reduction, &values, order.is_some()), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles;
         tiles = shape.tiles(n);

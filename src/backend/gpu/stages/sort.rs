@@ -113,7 +113,8 @@ fn pass(rec: &mut Recording, shape: &Shape, keys: View, along: Along, shift: u32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::gpu::testing::{Random, bytes, everywhere, sizes};
+    use crate::backend::gpu::testing::{Random, bytes, everywhere, on_each_with, sizes};
+    use crate::backend::gpu::{Adapter, Options};
 
     /// The order of rows by plain comparison of their keys, most significant word last in memory.
     fn plain(planes: &[u32], stride: usize, words: usize, n: usize) -> Vec<u32> {
@@ -222,6 +223,33 @@ mod tests {
                     assert!(got == Some(keys.clone()) && along == Some(values), "{place}: n = {n}, {mask:x}: pairs");
                     assert!(alone == Some(keys), "{place}: n = {n}, {mask:x}: keys");
                 }
+            }
+        });
+    }
+
+    /// More items than a slice of workgroup memory holds, as where subgroups are wide.
+    #[test]
+    fn a_partition_is_ordered_in_several_slices() {
+        let options = |adapter: &Adapter| {
+            let smallest = adapter.info.subgroups.map(|(smallest, _)| smallest);
+            let workgroup = smallest.map_or(32, |smallest| 8 * smallest).min(256);
+            let shape = Shape { workgroup, items: 1800 / workgroup + 1, subgroups: smallest };
+            Options { shape: Some(shape), ..Options::default() }
+        };
+        on_each_with(options, |mut engine| {
+            let shape = engine.shape();
+            let mut random = Random::new(19);
+            let partition = radix_histogram::partition(&shape);
+            for n in [partition / 2 + 1, partition, 2 * partition + 77] {
+                let pairs: Vec<(u32, u32)> = (0..n).map(|_| (random.word(), random.word())).collect();
+                let (keys, values): (Vec<u32>, Vec<u32>) = pairs.iter().copied().unzip();
+                let mut rec = Recording::new();
+                let [keys, values] = [keys, values].map(|words| rec.upload("words", bytes(&words)));
+                let (keys, values) = pass(&mut rec, &shape, keys.into(), Along::Value(values.into()), 8, n);
+                let (keys, values) = (rec.download(keys), rec.download(values.unwrap()));
+                let mut outcome = engine.run(rec).unwrap();
+                let got: Vec<_> = outcome.take_words(keys).into_iter().zip(outcome.take_words(values)).collect();
+                assert!(got == radix_scatter::reference(&pairs, 8), "{shape:?}, n = {n}");
             }
         });
     }

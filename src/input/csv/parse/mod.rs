@@ -5,7 +5,7 @@ mod time;
 
 use std::borrow::Cow;
 
-pub(super) use number::{decimal, float32, float64, float64_at, int, int_at, wide};
+pub(super) use number::{decimal, float32, float64, float64_at, int, int_at, short_float_at, short_int_at, wide};
 pub(super) use time::{date, timestamp};
 
 use super::QUOTE;

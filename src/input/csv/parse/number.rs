@@ -33,40 +33,55 @@ fn word(data: &[u8], at: usize) -> Option<u64> {
     data.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// [`int`] of `data[start..end]`, quick where it has up to 16 digits and some bytes follow it.
+/// [`int`] of `data[start..end]` if it has up to 8 digits and some bytes follow it.
 #[inline(always)]
-pub(in super::super) fn int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
-    let negative = data.get(start) == Some(&b'-');
-    let first = start + usize::from(negative);
+pub(in super::super) fn short_int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
+    let (negative, first) = signed(data, start)?;
     let len = end.wrapping_sub(first);
-    let quick = match len {
-        1..=8 => word(data, first).and_then(|word| digits(word, len)),
-        9..=16 => {
-            let high = word(data, first).and_then(|word| digits(word, len - 8));
-            let low = word(data, end - 8).and_then(|word| digits(word, 8));
-            high.zip(low).map(|(high, low)| high * 100_000_000 + low)
-        }
-        _ => None,
-    };
-    match quick {
-        // Without a branch: signs may come in any order.
-        Some(value) => Some((value as i64 ^ -i64::from(negative)) + i64::from(negative)),
-        None => int(&data[start..end]),
+    if !(1..=8).contains(&len) {
+        return None;
     }
+    digits(word(data, first)?, len).map(|value| with_sign(value, negative))
 }
 
-/// [`float64`] of `data[start..end]`, quick where it has up to 7 digits before the point and up to 8 after it, no exponent, and
-/// some bytes follow it.
+/// [`int`] of `data[start..end]`, quick where it has up to 16 digits.
+#[inline]
+pub(in super::super) fn int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
+    let quick = signed(data, start).filter(|&(_, first)| (9..=16).contains(&end.wrapping_sub(first)));
+    let quick = quick.and_then(|(negative, first)| {
+        let high = digits(word(data, first)?, end - first - 8)?;
+        let low = digits(word(data, end - 8)?, 8)?;
+        Some(with_sign(high * 100_000_000 + low, negative))
+    });
+    quick.or_else(|| int(&data[start..end]))
+}
+
+/// Whether the number at `start` is negative, and where its digits begin.
 #[inline(always)]
+fn signed(data: &[u8], start: usize) -> Option<(bool, usize)> {
+    let negative = *data.get(start)? == b'-';
+    Some((negative, start + usize::from(negative)))
+}
+
+/// Without a branch: signs may come in any order.
+#[inline(always)]
+fn with_sign(value: u64, negative: bool) -> i64 {
+    (value as i64 ^ -i64::from(negative)) + i64::from(negative)
+}
+
+/// [`float64`] of `data[start..end]` if it has up to 7 digits before the point and up to 8 after it, no exponent, and some bytes
+/// follow it.
+#[inline(always)]
+pub(in super::super) fn short_float_at(data: &[u8], start: usize, end: usize) -> Option<f64> {
+    let (negative, first) = signed(data, start)?;
+    let value = short_float(data, first, end.wrapping_sub(first))?;
+    Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
+}
+
+/// [`float64`] of `data[start..end]`.
+#[inline]
 pub(in super::super) fn float64_at(data: &[u8], start: usize, end: usize) -> Option<f64> {
-    let negative = data.get(start) == Some(&b'-');
-    let first = start + usize::from(negative);
-    let len = end.wrapping_sub(first);
-    match short_float(data, first, len) {
-        // Without a branch: signs may come in any order.
-        Some(value) => Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63)),
-        None => float64(&data[start..end]),
-    }
+    short_float_at(data, start, end).or_else(|| float64(&data[start..end]))
 }
 
 /// A number without a sign, below 10^15 units of at most 10^-8: integer and power of ten are floats, and one division rounds
@@ -345,6 +360,12 @@ mod tests {
             let (start, end) = (before.len(), before.len() + text.len());
             prop_assert_eq!(int_at(all.as_bytes(), start, end), int(text.as_bytes()));
             let bits = |float: Option<f64>| float.map(f64::to_bits);
+            if let Some(int) = short_int_at(all.as_bytes(), start, end) {
+                prop_assert_eq!(Some(int), super::int(text.as_bytes()));
+            }
+            if let Some(float) = short_float_at(all.as_bytes(), start, end) {
+                prop_assert_eq!(bits(Some(float)), bits(float64(text.as_bytes())));
+            }
             prop_assert_eq!(bits(float64_at(all.as_bytes(), start, end)), bits(float64(text.as_bytes())));
         }
 
