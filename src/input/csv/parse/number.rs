@@ -103,6 +103,12 @@ fn short_float(data: &[u8], first: usize, len: usize) -> Option<f64> {
     if places > 8 || len == 1 {
         return None;
     }
+    if len <= 8 {
+        // One word: the digits behind the point move up to those before it.
+        let before = (1 << (point * 8)) - 1;
+        let value = digits(head & before | head >> 8 & !before, len - 1)?;
+        return Some(value as i64 as f64 / POWERS[places]);
+    }
     let whole = if point == 0 { 0 } else { digits(head, point)? };
     let part = if places == 0 { 0 } else { digits(word(data, first + point + 1)?, places)? };
     // Signed numbers become floats in one step.
