@@ -122,6 +122,15 @@ fn the_process_keeps_to_the_limit_and_the_bytes_are_the_same() {
     }
 }
 
+/// A folder for temporary files and one for results, in one that goes when the first of the three does.
+fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let (temp, out) = (folder.path().join("temp"), folder.path().join("out"));
+    std::fs::create_dir(&temp).unwrap();
+    std::fs::create_dir(&out).unwrap();
+    (folder, temp, out)
+}
+
 /// How many files without a name in `folder` process `id` has open.
 fn nameless(id: u32, folder: &Path) -> usize {
     let Ok(open) = std::fs::read_dir(format!("/proc/{id}/fd")) else { return 0 };
@@ -144,10 +153,7 @@ fn stop(mut child: Child, signal: &str, mut there: impl FnMut(u32) -> bool) -> O
 
 #[test]
 fn a_run_that_is_stopped_leaves_no_file_wherever_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let (temp, out) = (folder.path().join("temp"), folder.path().join("out"));
-    std::fs::create_dir(&temp).unwrap();
-    std::fs::create_dir(&out).unwrap();
+    let (_folder, temp, out) = folders();
     let output = out.join("o.csv");
     std::fs::write(&output, "old\n").unwrap();
     let begun = |_| entries(&out).len() > 1;
@@ -191,10 +197,7 @@ fn no_room(done: &Output, temp: &Path, out: &Path) {
 
 #[test]
 fn a_full_disk_for_temporary_files_is_an_error_that_names_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (temp, out) = (folder.path().join("temp"), folder.path().join("out"));
-    std::fs::create_dir(&temp).unwrap();
-    std::fs::create_dir(&out).unwrap();
+    let (_folder, temp, out) = folders();
     // The first file finds no room, and the second one.
     for size in ["4m", "28m"] {
         let mount =
@@ -214,10 +217,7 @@ fn a_full_disk_for_temporary_files_is_an_error_that_names_it() {
 
 #[test]
 fn a_limit_of_the_size_of_files_is_an_error_that_names_the_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    let (temp, out) = (folder.path().join("temp"), folder.path().join("out"));
-    std::fs::create_dir(&temp).unwrap();
-    std::fs::create_dir(&out).unwrap();
+    let (_folder, temp, out) = folders();
     let plain = job("parquet", Some("72MiB"), &temp, &out.join("o.csv"));
     // 4 MiB in blocks of 512 bytes.
     let mut limited = Command::new("sh");

@@ -174,7 +174,7 @@ impl Engine {
     /// Those that [`Engine::run`] would find before reading.
     pub fn explain(&self, job: &Job, input: &Input, kernels: bool) -> Result<String> {
         let plan = self.plan(job, input)?;
-        let (backend, reason, _) = self.backend(&plan)?;
+        let (backend, reason, _) = self.backend(&plan, self.device_bytes(self.limit()))?;
         super::explain::explain(
             &plan,
             input.source(),
@@ -256,15 +256,17 @@ impl Engine {
         started: Instant,
         receiver: &mut dyn Receiver,
     ) -> Result<RunReport> {
-        let (backend, reason, auto) = self.backend(plan)?;
+        let limit = self.limit();
+        let device_bytes = self.device_bytes(limit);
+        let (backend, reason, auto) = self.backend(plan, device_bytes)?;
         ledger.device = backend.name();
         ledger.device_reason = reason;
         let folder = || self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
         let device = match backend.feed() {
             Feed::Threads(_) if auto.is_none() => 0,
-            _ => self.device_bytes(),
+            _ => device_bytes,
         };
-        let memory = self.memory.or_else(Memory::usual).map(|bytes| Memory { bytes, device, folder: folder() });
+        let memory = limit.map(|bytes| Memory { bytes, device, folder: folder() });
         let settings = Settings {
             memory: memory.as_ref(),
             threads: self.threads_used(),
@@ -301,16 +303,21 @@ impl Engine {
         Ok(RunReport { schema, types, batches: Vec::new(), rejects, ledger })
     }
 
-    /// Bytes of memory for a GPU: what its options say, but no more than a quarter of the limit.
-    fn device_bytes(&self) -> u64 {
-        let wanted = self.options.memory.unwrap_or(GpuOptions::MEMORY);
-        self.memory.or_else(Memory::usual).map_or(wanted, |limit| wanted.min(limit / 4))
+    /// Bytes the process may take.
+    fn limit(&self) -> Option<u64> {
+        self.memory.or_else(Memory::usual)
     }
 
-    /// The backend for a plan, why that one, and a device that may take over.
-    fn backend(&self, plan: &Plan) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
+    /// Bytes of memory for a GPU: what its options say, but no more than a quarter of the limit.
+    fn device_bytes(&self, limit: Option<u64>) -> u64 {
+        let wanted = self.options.memory.unwrap_or(GpuOptions::MEMORY);
+        limit.map_or(wanted, |limit| wanted.min(limit / 4))
+    }
+
+    /// The backend for a plan, why that one, and a device that may take over; a GPU gets `device_bytes` of memory.
+    fn backend(&self, plan: &Plan, device_bytes: u64) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
         let rates = self.rates.as_deref();
-        let options = GpuOptions { memory: Some(self.device_bytes()), ..self.options.clone() };
+        let options = GpuOptions { memory: Some(device_bytes), ..self.options.clone() };
         let choose = || backend::choose(&self.device, self.threads_used(), &options, &plan.stage, rates);
         let Device::Gpu(_) = self.device else {
             let Choice { backend, reason, rival } = choose()?;

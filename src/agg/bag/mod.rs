@@ -57,12 +57,6 @@ enum Store<W> {
     Best(Best<W>),
 }
 
-/// The groups and words of rows that are not null.
-fn rows<W>(groups: &[u32], valid: Option<&[u8]>, word: impl Fn(usize) -> W) -> impl Iterator<Item = (u32, W)> {
-    let rows = groups.iter().enumerate().filter(move |(i, _)| valid.is_none_or(|valid| valid[*i] != 0));
-    rows.map(move |(i, &group)| (group, word(i)))
-}
-
 impl<W: Word> Store<W> {
     fn new(keep: Keep) -> Self {
         match keep {
@@ -88,18 +82,21 @@ impl<W: Word> Store<W> {
 
     /// Takes in the words of rows: row `i` has `word(i)`, unless it is null.
     fn update(&mut self, total: usize, groups: &[u32], valid: Option<&[u8]>, word: impl Fn(usize) -> W) {
+        let rows = groups.iter().enumerate();
+        let row = |(i, &group): (usize, &u32)| (group, word(i));
+        match valid {
+            None => self.push_all(total, rows.map(row)),
+            Some(valid) => self.push_all(total, rows.filter(|(i, _)| valid[*i] != 0).map(row)),
+        }
+    }
+
+    fn push_all(&mut self, total: usize, rows: impl Iterator<Item = (u32, W)>) {
         match self {
             Store::List(list) => {
-                match valid {
-                    None => list.push_all(groups.iter().enumerate().map(|(i, &group)| (group, word(i)))),
-                    Some(_) => list.push_all(rows(groups, valid, word)),
-                }
+                list.push_all(rows);
                 list.tidy_if_due(total);
             }
-            Store::Best(best) => match valid {
-                None => best.push_all(groups.iter().enumerate().map(|(i, &group)| (group, word(i)))),
-                Some(_) => best.push_all(rows(groups, valid, word)),
-            },
+            Store::Best(best) => best.push_all(rows),
         }
     }
 
