@@ -30,6 +30,22 @@ pub(crate) fn level() -> Level {
     }
 }
 
+/// Has the byte at `at` brought into the second-level cache, if there is one; returns at once.
+#[inline(always)]
+pub(crate) fn prefetch(data: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = data.get(at) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every x86-64 processor has the instruction, which reads nothing.
+        #[allow(unsafe_code, reason = "a hint to the processor; the byte is there")]
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(byte).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (data, at);
+}
+
 /// Defines a function of simple arguments that runs in the widest registers the processor has. Worth it for loops over
 /// hundreds of values; what the loop calls must be inlined.
 macro_rules! widest {

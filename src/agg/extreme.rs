@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Arg, Slice};
 use crate::column::key::{float_order, int_word, wide_word, word_float, word_int, word_wide};
 use crate::column::{Class, Dictionary, Value};
+use crate::simd::widest;
 
 /// The smallest (or largest) value of each group: floats by the total order (−0 < +0, NaN largest), strings by bytes.
 #[derive(Debug, Clone)]
@@ -17,6 +18,17 @@ pub struct Extreme {
     wides: Vec<u128>,
     seen: Vec<u8>,
     dict: Option<Arc<Dictionary>>,
+}
+
+/// Floats whose words are made together.
+const BLOCK: usize = 256;
+
+widest! {
+    fn float_orders(values: &[f64], flip: u64, words: &mut [u64; BLOCK]) {
+        for (word, value) in words.iter_mut().zip(values) {
+            *word = float_order(*value) ^ flip;
+        }
+    }
 }
 
 impl Extreme {
@@ -46,7 +58,7 @@ impl Extreme {
             Slice::Bool(v) => self.update_words(groups, arg, |i| v[i].into()),
             Slice::Int(v) => self.update_words(groups, arg, |i| int_word(v[i])),
             Slice::Int32(v) => self.update_words(groups, arg, |i| int_word(v[i].into())),
-            Slice::Float(v) => self.update_words(groups, arg, |i| float_order(v[i])),
+            Slice::Float(v) => self.update_floats(groups, v, arg.valid),
             Slice::Wide(v) => {
                 for (i, &group) in groups.iter().enumerate() {
                     if arg.is_valid(i) {
@@ -78,6 +90,30 @@ impl Extreme {
             Some(valid) => {
                 let rows = groups.iter().zip(valid).enumerate().filter(|(_, (_, ok))| **ok != 0);
                 rows.for_each(|(i, (&group, _))| combine(group, word(i) ^ flip));
+            }
+        }
+    }
+
+    fn update_floats(&mut self, groups: &[u32], values: &[f64], valid: Option<&[u8]>) {
+        let flip = if self.largest { u64::MAX } else { 0 };
+        let Extreme { words, seen, .. } = self;
+        // No float's word is u64::MAX, flipped or not.
+        let mut combine = |group: u32, word: u64| {
+            let best = &mut words[group as usize];
+            if word < *best {
+                *best = word;
+                seen[group as usize] = 1;
+            }
+        };
+        let mut block = [0; BLOCK];
+        for (at, (groups, values)) in groups.chunks(BLOCK).zip(values.chunks(BLOCK)).enumerate() {
+            float_orders(values, flip, &mut block);
+            match valid {
+                None => groups.iter().zip(&block).for_each(|(&group, &word)| combine(group, word)),
+                Some(valid) => {
+                    let rows = groups.iter().zip(&block).zip(&valid[at * BLOCK..]).filter(|(_, ok)| **ok != 0);
+                    rows.for_each(|((&group, &word), _)| combine(group, word));
+                }
             }
         }
     }
@@ -222,6 +258,27 @@ mod tests {
         assert_eq!(of(Class::Float, false, arg, 3), Value::Float(1.0));
         assert!(matches!(of(Class::Float, true, arg, 3), Value::Float(x) if x.is_nan()));
         assert_eq!(of(Class::Float, true, Arg { valid: Some(&[1, 0, 1]), ..arg }, 3), Value::Float(f64::INFINITY));
+    }
+
+    #[test]
+    fn many_floats_go_by_blocks() {
+        let values: Vec<f64> = (0..1000).map(|i| f64::from((i * 7919) % 1000) / 8.0 - 60.0).collect();
+        let groups: Vec<u32> = (0..1000).map(|i| i % 3).collect();
+        let valid: Vec<u8> = (0..1000).map(|i| u8::from(i % 7 != 0)).collect();
+        for valid in [None, Some(&valid[..])] {
+            for largest in [false, true] {
+                let mut state = Extreme::new(Class::Float, largest);
+                state.resize(4);
+                state.update(&groups, Arg { values: Slice::Float(&values), valid });
+                for group in 0..3 {
+                    let rows = (0..1000).filter(|&i| groups[i] == group && valid.is_none_or(|v| v[i] != 0));
+                    let values = rows.map(|i| values[i]);
+                    let want = values.reduce(if largest { f64::max } else { f64::min }).unwrap();
+                    assert_eq!(state.value(group as usize), Value::Float(want), "{group} {largest}");
+                }
+                assert_eq!(state.value(3), Value::Null);
+            }
+        }
     }
 
     #[test]

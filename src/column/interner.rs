@@ -1,14 +1,15 @@
 //! From the strings of many rows to their codes: what a reader does for every row of a string column.
 
+use std::ops::Range;
+
 use super::dictionary::{Dictionary, NO_VIEW, SHARDS, Snapshot, shard};
-use super::text::{Key, Word};
+use super::recall::{Cache, Missed};
+use super::text::Word;
 use crate::Result;
 
 /// Words that wait to be looked up, at most: their slots are loaded before any is looked at, so that the processor waits for many
 /// at once.
 const BATCH: usize = 256;
-/// Entries of the cache. Only those in use take room in a first-level cache; many are there so that few strings share one.
-const CACHE: usize = 1 << 11;
 /// Rows between two looks at whether the cache helps.
 const PERIOD: usize = 1 << 12;
 /// Periods without the cache after one in which it did not help.
@@ -20,15 +21,6 @@ const MOST_UNKNOWN: usize = 1 << 13;
 /// shard.
 const AT_ONCE: usize = 64;
 
-/// A short string that was seen, and its code. One that was not has a key that no string has.
-#[derive(Clone, Copy)]
-struct Seen {
-    key: Key,
-    code: u32,
-}
-
-const UNSEEN: Seen = Seen { key: NO_VIEW, code: 0 };
-
 /// Words on their way, and their rows among the codes.
 struct Waiting<'d> {
     words: [Word<'d>; BATCH],
@@ -36,10 +28,9 @@ struct Waiting<'d> {
     len: usize,
 }
 
-/// Gives rows the codes of their strings. Keeps a small cache of common strings, so it pays to keep it for a chunk.
+/// Gives rows the codes of their strings. Keeps a cache of common strings, so it pays to keep it for a chunk or more.
 pub(crate) struct Interner {
-    /// Empty until first used.
-    cache: Vec<Seen>,
+    cache: Cache,
     /// Periods to come that do without the cache.
     cold: u32,
     /// Rows of this period, and how many of them were in the cache.
@@ -49,7 +40,42 @@ pub(crate) struct Interner {
 
 impl Interner {
     pub(crate) fn new() -> Interner {
-        Interner { cache: Vec::new(), cold: 0, rows: 0, hits: 0 }
+        Interner { cache: Cache::new(), cold: 0, rows: 0, hits: 0 }
+    }
+
+    /// One that is kept for many chunks. All its strings must be of one dictionary.
+    pub(crate) fn lasting() -> Interner {
+        Interner { cache: Cache::lasting(), ..Interner::new() }
+    }
+
+    /// Whether [`Interner::recall`] is likely to find most strings.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.cold == 0
+    }
+
+    /// Appends one code for each of `texts`, which lie in `data`: that of its string if it is remembered, or any. Those that
+    /// are not remembered are appended to `missed`, in order.
+    pub(crate) fn recall(
+        &mut self,
+        data: &[u8],
+        texts: impl ExactSizeIterator<Item = Range<usize>>,
+        codes: &mut Vec<u32>,
+        missed: &mut Vec<Missed>,
+    ) {
+        let (first, before, rows) = (codes.len(), missed.len(), texts.len());
+        codes.resize(first + rows, 0);
+        self.cache.recall(data, texts, &mut codes[first..], missed);
+        self.count(rows, rows - (missed.len() - before));
+    }
+
+    /// Counts rows, and those of them whose strings were in the cache; decides whether it helps.
+    fn count(&mut self, rows: usize, hits: usize) {
+        (self.rows, self.hits) = (self.rows + rows, self.hits + hits);
+        if self.rows >= PERIOD {
+            let helped = self.hits * 2 >= self.rows;
+            self.cold = if self.cold == 0 && !helped { COLD_PERIODS } else { self.cold.saturating_sub(1) };
+            (self.rows, self.hits) = (0, 0);
+        }
     }
 
     /// Appends one code for each text (0 for none). Texts that are no UTF-8 are named to `bad` by their index, in ascending
@@ -58,6 +84,27 @@ impl Interner {
     /// # Errors
     /// The dictionary is full.
     pub(crate) fn extend<'d>(
+        &mut self,
+        dict: &Dictionary,
+        words: impl Iterator<Item = Option<Word<'d>>>,
+        codes: &mut Vec<u32>,
+        bad: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        self.extend_by::<true>(dict, words, codes, bad)
+    }
+
+    /// The same for words that [`Interner::recall`] has missed.
+    pub(crate) fn extend_missed<'d>(
+        &mut self,
+        dict: &Dictionary,
+        words: impl Iterator<Item = Option<Word<'d>>>,
+        codes: &mut Vec<u32>,
+        bad: impl FnMut(usize) -> bool,
+    ) -> Result<()> {
+        self.extend_by::<false>(dict, words, codes, bad)
+    }
+
+    fn extend_by<'d, const RECALL: bool>(
         &mut self,
         dict: &Dictionary,
         mut words: impl Iterator<Item = Option<Word<'d>>>,
@@ -87,9 +134,10 @@ impl Interner {
             let more = row - start == room;
             waiting.len = len;
             codes.resize(row, 0);
-            if self.cold == 0 {
-                self.recall(&mut waiting, from, codes);
-                self.hits += len - waiting.len;
+            let mut hits = 0;
+            if RECALL && self.cold == 0 {
+                self.recall_waiting(&mut waiting, from, codes);
+                hits = len - waiting.len;
             }
             // Few are left where the cache helps: more rows are waited for.
             if waiting.len > BATCH / 2 || self.cold != 0 || !more {
@@ -107,30 +155,24 @@ impl Interner {
                 most = (most * 2).min(MOST_UNKNOWN);
                 snapshot = dict.snapshot();
             }
-            self.rows += row - start;
-            if self.rows >= PERIOD {
-                let helped = self.hits * 2 >= self.rows;
-                self.cold = if self.cold == 0 && !helped { COLD_PERIODS } else { self.cold.saturating_sub(1) };
-                (self.rows, self.hits) = (0, 0);
+            if RECALL {
+                self.count(row - start, hits);
             }
         }
     }
 
     /// Gives the rows of those of `waiting` from `from` on that are in the cache their codes; the others stay.
-    fn recall(&mut self, waiting: &mut Waiting<'_>, from: usize, codes: &mut [u32]) {
-        if self.cache.is_empty() {
-            self.cache = vec![UNSEEN; CACHE];
-        }
-        let Some(cache) = self.cache.first_chunk::<CACHE>() else { return };
+    fn recall_waiting(&mut self, waiting: &mut Waiting<'_>, from: usize, codes: &mut [u32]) {
+        self.cache.prepare();
         let mut kept = from;
         for i in from..waiting.len {
             let (word, row) = (waiting.words[i], waiting.rows[i]);
-            let seen = &cache[word.hash as usize % CACHE];
             // Without a branch, which random strings would often mispredict: a code that is not its own is overwritten later.
-            codes[row] = seen.code;
+            let (code, found) = self.cache.short(&word);
+            codes[row] = code;
             waiting.words[kept] = word;
             waiting.rows[kept] = row;
-            kept += usize::from(seen.key != word.key);
+            kept += usize::from(!found);
         }
         waiting.len = kept;
     }
@@ -160,16 +202,22 @@ impl Interner {
             others[len] = i;
             len += usize::from(view != word.key);
         }
-        if let (0, Some(cache)) = (self.cold, self.cache.first_chunk_mut::<CACHE>()) {
-            // A view and its code belong together, whatever the word was. No word has the key that a long string's view is.
+        if self.cold == 0 {
             for ((word, &code), &key) in words.iter().zip(&candidates).zip(&views) {
-                cache[word.hash as usize % CACHE] = Seen { key, code };
+                if key.is(word.key) {
+                    self.cache.insert(word, code);
+                }
             }
         }
         for &i in &others[..len] {
             let (word, row) = (&words[i], waiting.rows[i]);
             match snapshot.find_other(word, candidates[i], views[i]) {
-                Some(code) => codes[row] = code,
+                Some(code) => {
+                    codes[row] = code;
+                    if self.cold == 0 {
+                        self.cache.insert(word, code);
+                    }
+                }
                 None => unknown.push((*word, row)),
             }
         }

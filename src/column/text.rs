@@ -6,6 +6,9 @@ use std::ops::Deref;
 /// Texts up to this many bytes fit into a [`Key`] whole.
 pub(super) const SHORT: usize = 15;
 
+/// Texts up to this many bytes, but no [`SHORT`] ones, are told from each other by their first and last 16 bytes.
+pub(super) const MEDIUM: usize = 31;
+
 /// The top byte of [`Key::hi`] of a text that does not fit; the length of one that does is less.
 const LONG: u64 = 0xff;
 
@@ -53,27 +56,47 @@ impl<'d> Word<'d> {
 
     #[inline(always)]
     fn short(bytes: &'d [u8], padded: u128) -> Word<'d> {
-        let key = Key { lo: padded as u64, hi: (padded >> 64) as u64 | (bytes.len() as u64) << 56 };
+        let key = Key::short(padded, bytes.len());
         Word { bytes, key, hash: key.hash() }
     }
 
     fn long(bytes: &'d [u8]) -> Word<'d> {
-        let word = |chunk: &[u8; 16], half: usize| {
-            let all = u128::from_le_bytes(*chunk);
-            (all >> (half * 64)) as u64
-        };
         let mut hash = bytes.len() as u64 ^ SEEDS[2];
         for chunk in bytes.as_chunks::<16>().0 {
-            hash = fold(word(chunk, 0) ^ hash, word(chunk, 1) ^ SEEDS[1]);
+            hash = mix(hash, u128::from_le_bytes(*chunk), SEEDS[1]);
         }
         // The end once more, whatever of it was read already: no text is shorter than 16 bytes here.
         if let Some(chunk) = bytes.last_chunk::<16>() {
-            hash = fold(word(chunk, 0) ^ hash, word(chunk, 1) ^ SEEDS[0]);
+            hash = mix(hash, u128::from_le_bytes(*chunk), SEEDS[0]);
         }
         // A text of 4 GiB and more is told from others by its bytes.
         let hi = LONG << 56 | hash >> 40 << 32 | bytes.len() as u64 & 0xffff_ffff;
         Word { bytes, key: Key { lo: u64::MAX, hi }, hash }
     }
+}
+
+/// The key and hash of the text `data[start..end]` if it is short and 16 bytes can be read from `start` on; if not, a key that no
+/// string has.
+#[inline(always)]
+pub(super) fn within_16(data: &[u8], start: usize, end: usize) -> (Key, u64) {
+    let Some(chunk) = data.get(start..).and_then(|rest| rest.first_chunk::<16>()) else { return (NO_KEY, 0) };
+    // A longer text gets a length that no short one has.
+    let len = end.wrapping_sub(start).min(SHORT + 1);
+    let key = Key::short(u128::from_le_bytes(*chunk) & FIRST[len.min(SHORT)], len);
+    (key, key.hash())
+}
+
+const NO_KEY: Key = Key { lo: 0, hi: (SHORT as u64 + 1) << 56 };
+
+/// The hash of a text of 16 to [`MEDIUM`] bytes from its first and last 16.
+#[inline(always)]
+pub(super) fn medium_hash(head: u128, tail: u128, len: usize) -> u64 {
+    mix(mix(len as u64 ^ SEEDS[2], head, SEEDS[1]), tail, SEEDS[0])
+}
+
+#[inline(always)]
+fn mix(hash: u64, chunk: u128, seed: u64) -> u64 {
+    fold(chunk as u64 ^ hash, (chunk >> 64) as u64 ^ seed)
 }
 
 /// The first so many bytes of a word.
@@ -98,6 +121,18 @@ fn fold(a: u64, b: u64) -> u64 {
 }
 
 impl Key {
+    /// Of a text that fits, padded with zeros.
+    #[inline(always)]
+    fn short(padded: u128, len: usize) -> Key {
+        Key { lo: padded as u64, hi: (padded >> 64) as u64 | (len as u64) << 56 }
+    }
+
+    /// Whether two keys are equal, without a branch.
+    #[inline(always)]
+    pub(super) fn is(self, other: Key) -> bool {
+        (self.lo ^ other.lo) | (self.hi ^ other.hi) == 0
+    }
+
     /// Whether the text does not fit into the key.
     #[inline(always)]
     pub(super) fn is_long(self) -> bool {

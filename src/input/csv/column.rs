@@ -5,9 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, NullBuffer};
+use num_traits::AsPrimitive;
 
+use super::parse::{LANES, Left, Texts};
 use super::{QUOTE, parse};
-use crate::column::{Column, ColumnData, Dictionary, Interner, Type, Word};
+use crate::column::{Column, ColumnData, Dictionary, Interner, Missed, Type, Word};
 use crate::{Error, Result};
 
 /// The texts that stand for null.
@@ -73,6 +75,9 @@ struct Strings {
     codes: Vec<u32>,
     dict: Arc<Dictionary>,
     interner: Interner,
+    /// For strings that read otherwise than they stand in the file: the other's cache must not take an unquoted null, or the
+    /// quotes around a field, for such a string.
+    apart: Interner,
 }
 
 /// Runs `$body` on the vector of rows, whatever its items.
@@ -97,8 +102,14 @@ macro_rules! each_vec {
 }
 
 impl Builder {
-    /// An empty column; an inferred bool knows only the spellings that inference does. Strings go into `dict`.
-    pub(super) fn new(ty: &Type, inferred: bool, dict: Option<&Arc<Dictionary>>) -> Result<Builder> {
+    /// An empty column; an inferred bool knows only the spellings that inference does. Strings go into `dict`, through an interner
+    /// that may have been one's of the same column before.
+    pub(super) fn new(
+        ty: &Type,
+        inferred: bool,
+        dict: Option<&Arc<Dictionary>>,
+        interner: Option<Interner>,
+    ) -> Result<Builder> {
         let values = match ty {
             Type::Bool => Values::Bool(vec![]),
             Type::Int8 => Values::I8(vec![]),
@@ -114,7 +125,8 @@ impl Builder {
             Type::Decimal { .. } => Values::I128(vec![]),
             Type::Str => {
                 let dict = dict.ok_or_else(|| Error::internal("a string column was asked for without a dictionary"))?;
-                Values::Str(Strings { codes: vec![], dict: Arc::clone(dict), interner: Interner::new() })
+                let interner = interner.unwrap_or_else(Interner::lasting);
+                Values::Str(Strings { codes: vec![], dict: Arc::clone(dict), interner, apart: Interner::new() })
             }
             Type::Null | Type::List(_) => return Err(Error::internal(format!("a CSV column cannot be read as {ty}"))),
         };
@@ -129,7 +141,7 @@ impl Builder {
     pub(super) fn append(
         &mut self,
         data: &[u8],
-        fields: impl Iterator<Item = Range<usize>>,
+        fields: impl ExactSizeIterator<Item = Range<usize>> + Clone,
         nulls: &Nulls,
         bad: impl FnMut(usize) -> bool,
     ) -> Result<()> {
@@ -149,7 +161,7 @@ impl Builder {
             (Values::U32(v), _) => out.ints(v, texts),
             (Values::U64(v), _) => out.each(v, texts, |t| parse::wide(t)?.try_into().ok()),
             (Values::F32(v), _) => out.each(v, texts, parse::float32),
-            (Values::F64(v), _) => out.all(v, texts, parse::short_float_at, parse::float64_at, parse::float64),
+            (Values::F64(v), _) => out.numbers(v, texts, Texts::floats, parse::float64_at, parse::float64),
             (Values::I128(v), Type::Decimal { precision, scale }) => {
                 out.each(v, texts, |t| parse::decimal(t, *precision, *scale))
             }
@@ -171,8 +183,9 @@ impl Builder {
         self.nulls.truncate(kept);
     }
 
-    /// The finished column.
-    pub(super) fn finish(self, rows: usize) -> Column {
+    /// The finished column, and its interner.
+    pub(super) fn finish(self, rows: usize) -> (Column, Option<Interner>) {
+        let mut interner = None;
         let data = match self.values {
             Values::Bool(v) => ColumnData::Bool(BooleanBuffer::from(v)),
             Values::I8(v) => ColumnData::I8(v.into()),
@@ -186,7 +199,10 @@ impl Builder {
             Values::F32(v) => ColumnData::F32(v.into()),
             Values::F64(v) => ColumnData::F64(v.into()),
             Values::I128(v) => ColumnData::I128(v.into()),
-            Values::Str(v) => ColumnData::Str { codes: v.codes.into(), dict: v.dict },
+            Values::Str(v) => {
+                interner = Some(v.interner);
+                ColumnData::Str { codes: v.codes.into(), dict: v.dict }
+            }
         };
         let nulls = (!self.nulls.is_empty()).then(|| {
             let mut valid = BooleanBufferBuilder::new(rows);
@@ -196,7 +212,7 @@ impl Builder {
             }
             NullBuffer::new(valid.finish())
         });
-        Column { ty: self.ty, data, nulls }
+        (Column { ty: self.ty, data, nulls }, interner)
     }
 }
 
@@ -208,104 +224,185 @@ struct Out<'a, B> {
 }
 
 impl<B: FnMut(usize) -> bool> Out<'_, B> {
-    fn ints<T: Copy + Default + TryFrom<i64>>(
-        self,
-        values: &mut Vec<T>,
-        texts: (&[u8], impl Iterator<Item = Range<usize>>),
-    ) {
-        let quick = |d: &[u8], s, e| parse::short_int_at(d, s, e)?.try_into().ok();
+    fn ints<T>(self, values: &mut Vec<T>, texts: (&[u8], impl Iterator<Item = Range<usize>>))
+    where
+        T: Copy + Default + TryFrom<i64> + AsPrimitive<i64>,
+        i64: AsPrimitive<T>,
+    {
+        let quick = |texts: &Texts, values: &mut [T; LANES], left: &mut Left| {
+            let mut wide = [0i64; LANES];
+            let mut any = texts.ints(&mut wide, left);
+            for ((value, wide), left) in values.iter_mut().zip(wide).zip(left) {
+                *value = wide.as_();
+                let outside = value.as_() != wide;
+                *left |= u64::from(outside);
+                any |= outside;
+            }
+            any
+        };
         let usual = |d: &[u8], s, e| parse::int_at(d, s, e)?.try_into().ok();
-        self.all(values, texts, quick, usual, |text| parse::int(text)?.try_into().ok());
+        self.numbers(values, texts, quick, usual, |text| parse::int(text)?.try_into().ok());
     }
 
     fn each<T: Copy + Default>(
-        self,
-        values: &mut Vec<T>,
-        texts: (&[u8], impl Iterator<Item = Range<usize>>),
-        read: impl Fn(&[u8]) -> Option<T>,
-    ) {
-        let quick = |data: &[u8], start, end| read(&data[start..end]);
-        self.all(values, texts, quick, quick, &read);
-    }
-
-    /// `quick` and `usual` read texts where they stand in the data, `read` one that stands anywhere; all do the same, but the first
-    /// two may leave a text to the next. `quick` is all that the loop holds, so that the processor's registers hold the loop.
-    #[inline(always)]
-    fn all<T: Copy + Default>(
         mut self,
         values: &mut Vec<T>,
         (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
-        quick: impl Fn(&[u8], usize, usize) -> Option<T>,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) {
+        let null_first = self.known.any(&read);
+        for (i, Range { start, end }) in fields.enumerate() {
+            let value = match if null_first { None } else { read(&data[start..end]) } {
+                Some(value) => value,
+                None => {
+                    let value = other(data, start..end, null_first, self.known, |d: &[u8], s, e| read(&d[s..e]), &read);
+                    match self.taken(i, values.len(), value) {
+                        Some(value) => value,
+                        None => return,
+                    }
+                }
+            };
+            values.push(value);
+        }
+    }
+
+    /// `quick` reads many texts at once and says which it left; `usual` reads one where it stands in the data, `read` one that
+    /// stands anywhere. All do the same, but the first two may leave a text to the next.
+    #[inline(always)]
+    fn numbers<T: Copy + Default>(
+        mut self,
+        values: &mut Vec<T>,
+        (data, mut fields): (&[u8], impl Iterator<Item = Range<usize>>),
+        quick: impl Fn(&Texts, &mut [T; LANES], &mut Left) -> bool,
         usual: impl Fn(&[u8], usize, usize) -> Option<T>,
         read: impl Fn(&[u8]) -> Option<T>,
     ) {
         // Where a null text could be read as a value (-999, say), null wins, so it must be looked for first.
         let null_first = self.known.any(&read);
-        for (i, Range { start, end }) in fields.enumerate() {
-            let value = match if null_first { None } else { quick(data, start, end) } {
-                Some(value) => value,
-                None => match other(data, start..end, null_first, self.known, &usual, &read) {
-                    Some(Some(value)) => value,
-                    Some(None) => {
-                        self.nulls.push(values.len() as u32);
-                        T::default()
+        let first = values.len();
+        let (mut texts, mut lanes, mut left) = (Texts::new(), [T::default(); LANES], [0; LANES]);
+        loop {
+            let len = texts.take(data, &mut fields);
+            let mut any = quick(&texts, &mut lanes, &mut left);
+            if null_first {
+                (left, any) = ([1; LANES], true);
+            }
+            let at = values.len();
+            values.extend_from_slice(&lanes[..len]);
+            if any {
+                for lane in texts.left(&left) {
+                    let value = other(data, texts.place(lane), null_first, self.known, &usual, &read);
+                    match self.taken(at - first + lane, at + lane, value) {
+                        Some(value) => values[at + lane] = value,
+                        None => return,
                     }
-                    None if (self.bad)(i) => T::default(),
-                    None => return,
-                },
-            };
-            values.push(value);
+                }
+            }
+            if len < LANES {
+                return;
+            }
+        }
+    }
+
+    /// The value that stands for what was read of text `i` in row `row`; none if no more are wanted.
+    fn taken<T: Default>(&mut self, i: usize, row: usize, value: Option<Option<T>>) -> Option<T> {
+        match value {
+            Some(Some(value)) => Some(value),
+            Some(None) => {
+                self.nulls.push(row as u32);
+                Some(T::default())
+            }
+            None => (self.bad)(i).then(T::default),
         }
     }
 
     fn strings(
         mut self,
         strings: &mut Strings,
-        (data, fields): (&[u8], impl Iterator<Item = Range<usize>>),
+        (data, fields): (&[u8], impl ExactSizeIterator<Item = Range<usize>> + Clone),
     ) -> Result<()> {
-        let Strings { codes, dict, interner } = strings;
+        let first = strings.codes.len();
+        let quoted = |field: Range<usize>| data.get(field.start) == Some(&QUOTE);
+        // Of quoted fields none is found as it stands.
+        let bad = if strings.interner.is_warm() && !fields.clone().next().is_some_and(quoted) {
+            let mut missed = vec![];
+            strings.interner.recall(data, fields, &mut strings.codes, &mut missed);
+            let mut codes = Vec::with_capacity(missed.len());
+            let row = |i: usize| missed[i].index as usize;
+            let places = missed.iter().map(Missed::place);
+            let mut bad = self.other_strings::<true>(strings, data, places, &mut codes, |i| first + row(i))?;
+            for (i, code) in codes.into_iter().enumerate() {
+                strings.codes[first + row(i)] = code;
+            }
+            bad.iter_mut().for_each(|i| *i = row(*i));
+            bad
+        } else {
+            let mut codes = std::mem::take(&mut strings.codes);
+            let bad = self.other_strings::<false>(strings, data, fields, &mut codes, |i| first + i);
+            strings.codes = codes;
+            bad?
+        };
+        _ = bad.into_iter().all(|i| (self.bad)(i));
+        Ok(())
+    }
+
+    /// Appends a code for each field to `codes`, whatever it is; `MISSED`: the cache has missed them all. `row` is a field's row.
+    /// Returns the fields that are no text.
+    fn other_strings<const MISSED: bool>(
+        &mut self,
+        Strings { dict, interner, apart, .. }: &mut Strings,
+        data: &[u8],
+        fields: impl Iterator<Item = Range<usize>>,
+        codes: &mut Vec<u32>,
+        row: impl Fn(usize) -> usize,
+    ) -> Result<Vec<usize>> {
         let first = codes.len();
-        let (nulls, known) = (self.nulls, self.known);
-        // Fields with doubled quotes, which are not in the file as they read.
-        let mut unquoted: Vec<(usize, Vec<u8>)> = vec![];
+        let (nulls, known) = (&mut *self.nulls, self.known);
+        // Fields with doubled quotes, which are not in the file as they read, and quoted ones that would be null if they were not.
+        let mut others: Vec<(usize, Cow<'_, [u8]>)> = vec![];
         let words = fields.enumerate().map(|(i, Range { start, end })| {
             let raw = &data[start..end];
             if raw.first() == Some(&QUOTE) {
                 // A quoted field is a string whatever it says: only an unquoted one is null.
                 return match parse::unquote(raw) {
-                    Cow::Borrowed(text) if text.len() + 2 == raw.len() => Some(Word::within(data, start + 1, end - 1)),
-                    Cow::Borrowed(text) => Some(Word::of(text)),
-                    Cow::Owned(text) => {
-                        unquoted.push((i, text));
+                    Cow::Borrowed(text) if text.len() + 2 == raw.len() && !known.has(text) => {
+                        Some(Word::within(data, start + 1, end - 1))
+                    }
+                    text => {
+                        others.push((i, text));
                         None
                     }
                 };
             }
             if known.has(raw) {
-                nulls.push((first + i) as u32);
+                nulls.push(row(i) as u32);
                 return None;
             }
             Some(Word::within(data, start, end))
         });
         let mut bad = vec![];
-        interner.extend(dict, words, codes, |i| {
+        let add = |i| {
             bad.push(i);
             true
-        })?;
-        if !unquoted.is_empty() {
-            let mut own = Vec::with_capacity(unquoted.len());
-            let words = unquoted.iter().map(|(_, text)| Some(Word::of(text)));
-            interner.extend(dict, words, &mut own, |i| {
-                bad.push(unquoted[i].0);
+        };
+        if MISSED {
+            interner.extend_missed(dict, words, codes, add)?;
+        } else {
+            interner.extend(dict, words, codes, add)?;
+        }
+        if !others.is_empty() {
+            let mut own = Vec::with_capacity(others.len());
+            let words = others.iter().map(|(_, text)| Some(Word::of(text)));
+            apart.extend(dict, words, &mut own, |i| {
+                bad.push(others[i].0);
                 true
             })?;
-            for ((i, _), code) in unquoted.iter().zip(own) {
+            for ((i, _), code) in others.iter().zip(own) {
                 codes[first + i] = code;
             }
             bad.sort_unstable();
         }
-        _ = bad.into_iter().all(|i| (self.bad)(i));
-        Ok(())
+        Ok(bad)
     }
 }
 
@@ -354,7 +451,7 @@ mod tests {
 
     fn read(ty: Type, texts: &[&str], nulls: &[&str]) -> (Column, Vec<usize>) {
         let nulls = Nulls::new(&nulls.iter().map(|n| n.to_string()).collect::<Vec<_>>());
-        let mut builder = Builder::new(&ty, false, Some(&Dictionary::new())).unwrap();
+        let mut builder = Builder::new(&ty, false, Some(&Dictionary::new()), None).unwrap();
         let mut bad = vec![];
         let (data, places) = joined(texts);
         let add = |i| {
@@ -362,7 +459,7 @@ mod tests {
             true
         };
         builder.append(&data, places.into_iter(), &nulls, add).unwrap();
-        (builder.finish(texts.len()), bad)
+        (builder.finish(texts.len()).0, bad)
     }
 
     fn values(ty: Type, texts: &[&str]) -> Vec<String> {
@@ -413,6 +510,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_reads_as_it_stands() {
+        let nulls = Nulls::new(&["NA".into()]);
+        let mut builder = Builder::new(&Type::Str, false, Some(&Dictionary::new()), None).unwrap();
+        // `"NA"` is a string, NA is none; """b""" is `"b"` with its quotes, "b" without.
+        let texts =
+            ["a", "\"NA\"", "NA", "\"\"\"b\"\"\"", "\"b\"", "b", "a text that is longer", "NA", "\"a\"\"\"", "a\"\""];
+        let want = ["a", "NA", "null", "\"b\"", "b", "b", "a text that is longer", "null", "a\"", "a\"\""];
+        let (data, places) = joined(&texts);
+        for shift in 0..texts.len() {
+            // Batches that begin with a quoted text go another way.
+            let fields: Vec<_> = (0..texts.len()).map(|i| places[(i + shift) % texts.len()].clone()).collect();
+            builder.append(&data, fields.into_iter(), &nulls, |_| false).unwrap();
+        }
+        let column = builder.finish(texts.len() * texts.len()).0;
+        for row in 0..column.len() {
+            let text = match column.value(row) {
+                Value::Null => "null".into(),
+                value => value.text(&Type::Str),
+            };
+            assert_eq!(text, want[(row + row / want.len()) % want.len()], "{row}");
+        }
+    }
+
+    #[test]
     fn a_null_text_that_could_be_a_value_is_null() {
         let (column, bad) = read(Type::Int64, &["-999", "1", "\"-999\"", "x"], &["-999"]);
         assert_eq!((column.value(0), column.value(1), column.value(2)), (Value::Null, Value::Int(1), Value::Null));
@@ -421,7 +542,7 @@ mod tests {
 
     #[test]
     fn text_that_is_not_utf8_is_bad_every_time() {
-        let mut builder = Builder::new(&Type::Str, false, Some(&Dictionary::new())).unwrap();
+        let mut builder = Builder::new(&Type::Str, false, Some(&Dictionary::new()), None).unwrap();
         let mut bad = vec![];
         let texts: [&[u8]; 4] = [b"a\xff", b"b", b"a\xff", b"\"\xc3\"\"\""];
         let (data, places) = joined(&texts);
@@ -433,16 +554,16 @@ mod tests {
         assert_eq!(bad, [0, 2, 3]);
         builder.truncate(0);
         builder.append(b"c", std::iter::once(0..1), &Nulls::default(), |_| false).unwrap();
-        let column = builder.finish(1);
+        let column = builder.finish(1).0;
         assert_eq!(column.value(0), Value::Str("c".into()));
     }
 
     #[test]
     fn all_null_strings_have_no_dictionary_entry() {
         let dict = Dictionary::new();
-        let mut builder = Builder::new(&Type::Str, false, Some(&dict)).unwrap();
+        let mut builder = Builder::new(&Type::Str, false, Some(&dict), None).unwrap();
         builder.append(b"", [0..0, 0..0].into_iter(), &Nulls::new(&[String::new()]), |_| false).unwrap();
-        let column = builder.finish(2);
+        let column = builder.finish(2).0;
         assert_eq!((column.value(0), column.value(1), dict.len()), (Value::Null, Value::Null, 0));
     }
 }

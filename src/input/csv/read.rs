@@ -3,14 +3,14 @@
 //! A batch of records small enough for the cache is tokenized, then each wanted column is parsed in a loop of its own.
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::column::Builder;
 use super::file::{File, Origin};
 use super::tokenize::Fields;
 use super::trouble::Trouble;
 use crate::Result;
-use crate::column::{Chunk, Dictionary, Type};
+use crate::column::{Chunk, Column, Dictionary, Interner, Type};
 use crate::input::Read;
 
 /// Bytes of a batch: they and their edges stay in a second-level cache.
@@ -26,6 +26,24 @@ pub(super) struct Wanted {
     pub(super) inferred: bool,
     /// Where its strings go.
     pub(super) dict: Option<Arc<Dictionary>>,
+    /// Interners of that dictionary that chunks before have left, with what they remember.
+    pub(super) interners: Mutex<Vec<Interner>>,
+}
+
+impl Wanted {
+    fn interners(&self) -> MutexGuard<'_, Vec<Interner>> {
+        self.interners.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn builder(&self) -> Result<Builder> {
+        Builder::new(&self.ty, self.inferred, self.dict.as_ref(), self.interners().pop())
+    }
+
+    fn finish(&self, builder: Builder, rows: usize) -> Column {
+        let (column, interner) = builder.finish(rows);
+        self.interners().extend(interner);
+        column
+    }
 }
 
 /// What a scan was asked for.
@@ -37,8 +55,7 @@ pub(super) struct Plan {
 /// Reads the records of `range`, which begins and ends where a record does.
 pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result<Read> {
     let data = &file.map[..range.end];
-    let builders = plan.wanted.iter().map(|w| Builder::new(&w.ty, w.inferred, w.dict.as_ref()));
-    let mut builders = builders.collect::<Result<Vec<_>>>()?;
+    let mut builders = plan.wanted.iter().map(Wanted::builder).collect::<Result<Vec<_>>>()?;
     let mut fields = Fields::new(file.names.len());
     let mut troubles = vec![];
     let mut rows = 0;
@@ -86,7 +103,7 @@ pub(super) fn read(file: &Arc<File>, plan: &Plan, range: Range<usize>) -> Result
         }
         rows += fields.rows();
     }
-    let columns = builders.into_iter().map(|b| b.finish(rows)).collect();
+    let columns = plan.wanted.iter().zip(builders).map(|(wanted, builder)| wanted.finish(builder, rows)).collect();
     file.map.release(range.clone());
     let rejected = troubles.iter().map(|t| t.start).collect();
     let bytes = range.len() as u64;

@@ -30,6 +30,7 @@ impl Level {
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vbmi2")
                 && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
                 && is_x86_feature_detected!("popcnt");
             let avx2 = is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("bmi1")
@@ -48,6 +49,8 @@ struct Bits {
     delimiters: u64,
     newlines: u64,
     quotes: u64,
+    /// CRs; only asked for where bits can be extracted.
+    returns: u64,
 }
 
 /// What the loop reads and writes. Places count from the start of `data`.
@@ -84,18 +87,19 @@ impl Run<'_> {
             Level::Avx2 => unsafe { self.avx2() },
             Level::Plain => {
                 let delimiter = self.delimiter;
-                self.blocks(|block| plain(block, delimiter), each_place)
+                self.blocks(|block| plain(block, delimiter), each_place, |_, _| None)
             }
         }
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi1,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,bmi1,bmi2,popcnt")]
     fn avx512(self) -> usize {
         use std::arch::x86_64::*;
         let delimiter = _mm512_set1_epi8(self.delimiter as i8);
         let newline = _mm512_set1_epi8(b'\n' as i8);
         let quote = _mm512_set1_epi8(super::QUOTE as i8);
+        let cr = _mm512_set1_epi8(b'\r' as i8);
         let numbers = x86::numbers();
         self.blocks(
             |block| {
@@ -104,6 +108,7 @@ impl Run<'_> {
                     delimiters: _mm512_cmpeq_epi8_mask(bytes, delimiter),
                     newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
                     quotes: _mm512_cmpeq_epi8_mask(bytes, quote),
+                    returns: _mm512_cmpeq_epi8_mask(bytes, cr),
                 }
             },
             |bits, base, out| {
@@ -119,6 +124,7 @@ impl Run<'_> {
                     x86::store512(fourth, widen(_mm512_extracti32x4_epi32::<3>(packed)));
                 }
             },
+            |bits, of| Some(_pext_u64(bits, of)),
         )
     }
 
@@ -136,24 +142,41 @@ impl Run<'_> {
                     let bits = |half| _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, to)) as u32;
                     u64::from(bits(low)) | u64::from(bits(high)) << 32
                 };
-                Bits { delimiters: equal(delimiter), newlines: equal(newline), quotes: equal(quote) }
+                Bits { delimiters: equal(delimiter), newlines: equal(newline), quotes: equal(quote), returns: 0 }
             },
             each_place,
+            // Some processors that have no wider registers take long to extract bits.
+            |_, _| None,
         )
     }
 
-    /// The loop itself, with the two steps that depend on the registers.
+    /// The loop itself, with the steps that depend on the registers: the bits of a block; the places of bits; and, if it costs
+    /// little, the first bits at the places of the second, packed.
     #[inline(always)]
-    fn blocks(self, bits: impl Fn(&[u8; BLOCK]) -> Bits, places: impl Fn(u64, u32, &mut [u32; BLOCK])) -> usize {
+    fn blocks(
+        self,
+        bits: impl Fn(&[u8; BLOCK]) -> Bits,
+        places: impl Fn(u64, u32, &mut [u32; BLOCK]),
+        extract: impl Fn(u64, u64) -> Option<u64>,
+    ) -> usize {
         let Run { data, columns, stop, base, starts, ends, .. } = self;
-        let mut count = starts.len() * columns;
+        let mut rows = starts.len();
+        let mut count = rows * columns;
         // The index of the field end that must be an LF.
         let mut last = count + columns - 1;
+        // Of field ends that follow an LF, the bits of those that are LFs too.
+        let period = (0..64).step_by(columns).fold(0u64, |bits, bit| bits | 1 << bit);
         let mut start = 0;
         let mut quoting = Quoting::default();
+        let mut after_return = 0;
         let mut tail = [0; BLOCK];
-        let mut at = 0;
-        while at < data.len() && at < MOST {
+        let mut next = 0;
+        let end = 'blocks: loop {
+            let at = next;
+            if at >= data.len() || at >= MOST {
+                break start;
+            }
+            next = at + BLOCK;
             let (block, real) = match data[at..].first_chunk::<BLOCK>() {
                 Some(block) => (block, !0),
                 None => {
@@ -169,43 +192,74 @@ impl Run<'_> {
             if found.quotes | quoting.inside | quoting.after | quoting.cr == 0 {
                 quoting.before = (found.delimiters | found.newlines) >> 63;
             } else if !quoting.step(&mut found, block) {
-                return start;
+                break start;
             }
-            let hits = found.delimiters | found.newlines;
+            let newlines = found.newlines;
+            let hits = found.delimiters | newlines;
+            let number = hits.count_ones() as usize;
+            let crlf = newlines & (found.returns << 1 | after_return);
+            after_return = found.returns >> 63;
             if ends.len() < count + BLOCK {
                 ends.resize((count + BLOCK) * 2, 0);
             }
+            // One more: where the row begins that does not end here.
+            if starts.len() < rows + 1 + BLOCK {
+                starts.resize((rows + 1 + BLOCK) * 2, 0);
+            }
+            starts[rows] = base + start as u32;
             if let Some(out) = ends[count..].first_chunk_mut::<BLOCK>() {
                 places(hits, base + at as u32, out);
             }
-            let mut newlines = found.newlines;
+            // Where every row has its fields, LFs stand in a pattern.
+            let due = last - count;
+            let regular = if due < 64 { (period << due) & low_bits(number) } else { 0 };
+            if crlf == 0 && next < stop && extract(newlines, hits) == Some(regular) {
+                if let Some(out) = starts[rows + 1..].first_chunk_mut::<BLOCK>() {
+                    places(newlines, base + at as u32 + 1, out);
+                }
+                rows += newlines.count_ones() as usize;
+                last += newlines.count_ones() as usize * columns;
+                if newlines != 0 {
+                    start = next - newlines.leading_zeros() as usize;
+                }
+                count += number;
+                continue;
+            }
+            let mut newlines = newlines;
             while newlines != 0 {
                 let bit = newlines.trailing_zeros();
                 newlines &= newlines - 1;
                 let before = (hits & ((1 << bit) - 1)).count_ones() as usize;
                 if count + before != last {
-                    return start;
+                    break 'blocks start;
                 }
                 let here = at + bit as usize;
                 if here > start && data[here - 1] == b'\r' {
                     ends[last] -= 1;
                 }
-                starts.push(base + start as u32);
                 last += columns;
+                rows += 1;
                 start = here + 1;
+                starts[rows] = base + start as u32;
                 if start >= stop {
-                    return start;
+                    break 'blocks start;
                 }
             }
-            count += hits.count_ones() as usize;
+            count += number;
             // More fields than columns: no use to look for the end of it.
             if count > last {
-                return start;
+                break start;
             }
-            at += BLOCK;
-        }
-        start
+        };
+        starts.truncate(rows);
+        end
     }
+}
+
+/// The lowest `count` (up to 64) bits.
+#[inline(always)]
+fn low_bits(count: usize) -> u64 {
+    if count < 64 { (1 << count) - 1 } else { !0 }
 }
 
 /// Where the quotes of a block stand in the rules, from block to block.
@@ -265,7 +319,8 @@ impl Quoting {
 /// A block without wide registers.
 fn plain(block: &[u8; BLOCK], delimiter: u8) -> Bits {
     let masks = super::swar::Masks::of::<true>(block, delimiter);
-    Bits { delimiters: masks.hits & !masks.newlines & !masks.quotes, newlines: masks.newlines, quotes: masks.quotes }
+    let delimiters = masks.hits & !masks.newlines & !masks.quotes;
+    Bits { delimiters, newlines: masks.newlines, quotes: masks.quotes, returns: 0 }
 }
 
 /// The numbers of the set bits, one after the other.

@@ -1,7 +1,7 @@
 //! The CSV file as a [`Source`]: opening it, and cutting a scan into tasks.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::boundary::{cut, records, skip_blank};
 use super::column::{Nulls, trim};
@@ -122,7 +122,8 @@ impl Source for CsvSource {
         let mut wanted = vec![];
         for ((&column, ty), dict) in columns.iter().zip(types).zip(dictionaries) {
             let field = self.schema.fields.get(column).ok_or_else(|| Error::internal("no such column"))?;
-            wanted.push(Wanted { column, ty: ty.clone(), inferred: field.inferred, dict: dict.clone() });
+            let (ty, inferred, interners) = (ty.clone(), field.inferred, Mutex::default());
+            wanted.push(Wanted { column, ty, inferred, dict: dict.clone(), interners });
         }
         Ok(Box::new(CsvScan {
             file: Arc::clone(&self.file),

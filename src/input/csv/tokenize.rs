@@ -101,7 +101,7 @@ impl Fields {
 
     /// Where every row's field `column` stands, quotes included.
     #[inline]
-    pub(super) fn column(&self, column: usize) -> impl Iterator<Item = Range<usize>> {
+    pub(super) fn column(&self, column: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
         let base = self.base;
         let rows = self.starts.iter().zip(self.ends.chunks_exact(self.columns));
         rows.map(move |(&start, ends)| {

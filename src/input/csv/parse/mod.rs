@@ -1,11 +1,13 @@
 //! Field texts to values. Pure functions over bytes: `None` where the text is no value of the type.
 
+mod lanes;
 mod number;
 mod time;
 
 use std::borrow::Cow;
 
-pub(super) use number::{decimal, float32, float64, float64_at, int, int_at, short_float_at, short_int_at, wide};
+pub(super) use lanes::{LANES, Left, Texts};
+pub(super) use number::{decimal, float32, float64, float64_at, int, int_at, wide};
 pub(super) use time::{date, timestamp};
 
 use super::QUOTE;

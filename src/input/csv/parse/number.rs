@@ -10,7 +10,7 @@ fn sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-const ZEROS: u64 = 0x3030_3030_3030_3030;
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 
 /// The number that the first `len` bytes (1 to 8) of a little-endian word spell in decimal digits; `None` if they are not all
 /// digits. Eight digits are added up in three multiplications, pairs first.
@@ -33,25 +33,16 @@ fn word(data: &[u8], at: usize) -> Option<u64> {
     data.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
-/// [`int`] of `data[start..end]` if it has up to 8 digits and some bytes follow it.
-#[inline(always)]
-pub(in super::super) fn short_int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
-    let (negative, first) = signed(data, start)?;
-    let len = end.wrapping_sub(first);
-    if !(1..=8).contains(&len) {
-        return None;
-    }
-    digits(word(data, first)?, len).map(|value| with_sign(value, negative))
-}
-
 /// [`int`] of `data[start..end]`, quick where it has up to 16 digits.
 #[inline]
 pub(in super::super) fn int_at(data: &[u8], start: usize, end: usize) -> Option<i64> {
-    let quick = signed(data, start).filter(|&(_, first)| (9..=16).contains(&end.wrapping_sub(first)));
-    let quick = quick.and_then(|(negative, first)| {
-        let high = digits(word(data, first)?, end - first - 8)?;
-        let low = digits(word(data, end - 8)?, 8)?;
-        Some(with_sign(high * 100_000_000 + low, negative))
+    let quick = signed(data, start).and_then(|(negative, first)| {
+        let value = match end.wrapping_sub(first) {
+            len @ 1..=8 => digits(word(data, first)?, len)?,
+            len @ 9..=16 => digits(word(data, first)?, len - 8)? * 100_000_000 + digits(word(data, end - 8)?, 8)?,
+            _ => return None,
+        };
+        Some(with_sign(value, negative))
     });
     quick.or_else(|| int(&data[start..end]))
 }
@@ -72,7 +63,7 @@ fn with_sign(value: u64, negative: bool) -> i64 {
 /// [`float64`] of `data[start..end]` if it has up to 7 digits before the point and up to 8 after it, no exponent, and some bytes
 /// follow it.
 #[inline(always)]
-pub(in super::super) fn short_float_at(data: &[u8], start: usize, end: usize) -> Option<f64> {
+fn short_float_at(data: &[u8], start: usize, end: usize) -> Option<f64> {
     let (negative, first) = signed(data, start)?;
     let value = short_float(data, first, end.wrapping_sub(first))?;
     Some(f64::from_bits(value.to_bits() | u64::from(negative) << 63))
@@ -366,9 +357,6 @@ mod tests {
             let (start, end) = (before.len(), before.len() + text.len());
             prop_assert_eq!(int_at(all.as_bytes(), start, end), int(text.as_bytes()));
             let bits = |float: Option<f64>| float.map(f64::to_bits);
-            if let Some(int) = short_int_at(all.as_bytes(), start, end) {
-                prop_assert_eq!(Some(int), super::int(text.as_bytes()));
-            }
             if let Some(float) = short_float_at(all.as_bytes(), start, end) {
                 prop_assert_eq!(bits(Some(float)), bits(float64(text.as_bytes())));
             }
