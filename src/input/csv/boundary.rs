@@ -12,6 +12,7 @@ use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::QUOTE;
 use super::swar::{BLOCK, Masks, parity};
+use crate::simd::prefetch;
 
 /// A piece of a file that ends where a record ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
     let mut slow_to = from;
     // Invariant: `at` is outside quotes; `end` is the last record end found; all of it lies below `target`.
     while at < target {
-        let quote = memchr(QUOTE, &data[at..target]).map_or(target, |i| at + i);
+        let quote = next_quote(data, at, target);
         if left == usize::MAX {
             if let Some(i) = memrchr(b'\n', &data[at..quote]) {
                 end = at + i + 1;
@@ -93,6 +94,23 @@ pub(super) fn cut(data: &[u8], from: usize, delimiter: u8, bytes: usize, rows: u
         return Cut { end: target, unclosed: None };
     }
     if end > from { Cut { end, unclosed: None } } else { record_end(data, at, from, delimiter) }
+}
+
+/// The first quote in `data[at..target]`, or `target`. The pages ahead are asked for: the processor by itself looks ahead only
+/// within one page, and nobody has looked at these bytes before.
+fn next_quote(data: &[u8], at: usize, target: usize) -> usize {
+    const PAGE: usize = 1 << 12;
+    let data = &data[..target];
+    let mut from = at;
+    while from < target {
+        let to = (from + PAGE).min(target);
+        if let Some(i) = memchr(QUOTE, &data[from..to]) {
+            return from + i;
+        }
+        (0..PAGE).step_by(BLOCK).for_each(|byte| prefetch(data, to + PAGE + byte));
+        from = to;
+    }
+    target
 }
 
 /// How far a leap came.

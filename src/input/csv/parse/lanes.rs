@@ -139,14 +139,16 @@ fn number(digits: u64) -> u64 {
     low.wrapping_add(high) >> 32
 }
 
-/// `number / 10^places`, with a sign: both are floats, and one division rounds once. `number` is below 2^52, `places` below 16.
+/// `number / 10^places`, with a sign: both are floats, and one division rounds once. `number` is below 2^52, `places` below
+/// `MOST` (8 or 16).
 #[inline(always)]
-fn float(number: u64, places: u64, negative: u64) -> f64 {
+fn float<const MOST: u64>(number: u64, places: u64, negative: u64) -> f64 {
     // The bits of 2^52 and a number below are the float of their sum.
     const BASE: f64 = (1u64 << 52) as f64;
     let number = f64::from_bits(BASE.to_bits() | number) - BASE;
     let factor = |bit: u64, power: f64| if places & bit != 0 { power } else { 1.0 };
-    let power = factor(1, 1e1) * factor(2, 1e2) * factor(4, 1e4) * factor(8, 1e8);
+    let power = factor(1, 1e1) * factor(2, 1e2) * factor(4, 1e4);
+    let power = if MOST > 8 { power * factor(8, 1e8) } else { power };
     f64::from_bits((number / power).to_bits() | negative << 63)
 }
 
@@ -189,7 +191,7 @@ widest! {
             // The digits behind the point move up to those before it, all of them to the end.
             let digits = length.wrapping_sub(point);
             let word = shl((head & before | head >> 8 & !before) ^ ZEROS, 64u64.wrapping_sub(digits.wrapping_mul(8)));
-            values[lane] = float(number(word), bytes(after).wrapping_sub(point), negative);
+            values[lane] = float::<8>(number(word), bytes(after).wrapping_sub(point), negative);
             left[lane] = no_digits(word) | mask(digits.wrapping_sub(1) > 7);
             any |= left[lane];
         }
@@ -213,7 +215,7 @@ widest! {
             let head = (head & first | behind[0] & !first) ^ ZEROS;
             let tail = (tail & second | behind[1] & !second) ^ ZEROS;
             let (head, tail) = to_the_end(head, tail, digits);
-            values[lane] = float(number(head) * 100_000_000 + number(tail), places.wrapping_sub(point), negative);
+            values[lane] = float::<16>(number(head) * 100_000_000 + number(tail), places.wrapping_sub(point), negative);
             left[lane] = no_digits(head) | no_digits(tail) | mask(digits.wrapping_sub(1) > 14 || length > 16);
             any |= left[lane];
         }
