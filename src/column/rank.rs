@@ -104,34 +104,43 @@ fn untie(strings: &Strings, mut sorted: &mut [(u64, u32)]) {
 
 /// Some bits of a word, drawn together in their order.
 struct Bits {
-    /// Of every run of neighbouring bits, the highest first: how far it is shifted down, its length, and its mask then.
-    runs: Vec<(u32, u32, u64)>,
+    /// Of every run of neighbouring bits, the highest first: whether it is in the lower half, how far it is shifted down there, its
+    /// length, and its mask then.
+    runs: Vec<(usize, u32, u32, u64)>,
 }
 
 impl Bits {
     /// The 64 highest bits of `mask`.
-    fn highest(mut mask: u128) -> Bits {
+    fn highest(mask: u128) -> Bits {
         let (mut runs, mut left) = (Vec::new(), u64::BITS);
-        while mask != 0 && left > 0 {
-            let above = mask.leading_zeros();
-            let len = (mask << above).leading_ones().min(left);
-            let shift = u128::BITS - above - len;
-            let ones = u64::MAX >> (u64::BITS - len);
-            runs.push((shift, len, ones));
-            mask &= !(u128::from(ones) << shift);
-            left -= len;
+        for (half, mut mask) in halves(mask).into_iter().enumerate() {
+            while mask != 0 && left > 0 {
+                let above = mask.leading_zeros();
+                let len = (mask << above).leading_ones().min(left);
+                let shift = u64::BITS - above - len;
+                let ones = u64::MAX >> (u64::BITS - len);
+                runs.push((half, shift, len, ones));
+                mask &= !(ones << shift);
+                left -= len;
+            }
         }
         Bits { runs }
     }
 
     #[inline]
     fn extract(&self, word: u128) -> u64 {
+        let halves = halves(word);
         // The only run of 64 bits is the only run.
-        let draw = |out: u64, &(shift, len, ones): &(u32, u32, u64)| {
-            out.checked_shl(len).unwrap_or(0) | (word >> shift) as u64 & ones
+        let draw = |out: u64, &(half, shift, len, ones): &(usize, u32, u32, u64)| {
+            out.checked_shl(len).unwrap_or(0) | halves[half & 1] >> shift & ones
         };
         self.runs.iter().fold(0, draw)
     }
+}
+
+/// The upper half and the lower.
+fn halves(word: u128) -> [u64; 2] {
+    [(word >> 64) as u64, word as u64]
 }
 
 #[cfg(test)]
