@@ -169,7 +169,6 @@ impl Interner {
         let mut views = [NO_VIEW; BATCH];
         let mut others = [0; BATCH];
         let mut len = 0;
-        let mut long: [&[u8]; BATCH] = [&[]; BATCH];
         for (i, ((word, &row), &code)) in words.iter().zip(&waiting.rows).zip(&candidates).enumerate() {
             let view = snapshot.view_or_none(code);
             views[i] = view;
@@ -183,18 +182,11 @@ impl Interner {
                 cache[word.hash as usize % CACHE] = Seen { key, code };
             }
         }
-        let others = &others[..len];
-        for (long, &i) in long.iter_mut().zip(others) {
-            if views[i].hi == words[i].key.hi && words[i].key.is_long() {
-                *long = snapshot.long_bytes(views[i]);
-            }
+        if others[..len].iter().any(|&i| words[i].key.is_long()) {
+            len = unlike(snapshot, words, &views, &mut others[..len]);
         }
-        touch(&long[..len]);
-        for (&i, long) in others.iter().zip(long) {
+        for &i in &others[..len] {
             let (word, row) = (&words[i], waiting.rows[i]);
-            if word.key.is_long() && word.bytes == long {
-                continue;
-            }
             match snapshot.find(word) {
                 Some(code) => codes[row] = code,
                 None => unknown.push((*word, row)),
@@ -202,6 +194,26 @@ impl Interner {
         }
         waiting.len = 0;
     }
+}
+
+/// Of `others`, moves the indices of words that are not the long strings of their views to the front, and says how many these are.
+#[inline(never)]
+fn unlike(snapshot: &Snapshot, words: &[Word<'_>], views: &[Key; BATCH], others: &mut [usize]) -> usize {
+    let mut texts: [&[u8]; BATCH] = [&[]; BATCH];
+    for (text, &i) in texts.iter_mut().zip(&*others) {
+        if words[i].key.is_long() && words[i].key.hi == views[i].hi {
+            *text = snapshot.long_bytes(views[i]);
+        }
+    }
+    touch(&texts[..others.len()]);
+    let mut len = 0;
+    for (at, text) in (0..others.len()).zip(texts) {
+        let i = others[at];
+        others[len] = i;
+        // No long string is empty.
+        len += usize::from(text.is_empty() || text != words[i].bytes);
+    }
+    len
 }
 
 /// Adds strings and sets their rows' codes. Returns the rows of those that are no UTF-8, ascending, and how many strings were added.
