@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("simd", &[]),
     ("sort", &[]),
-    ("column", &["error", "sort"]),
+    ("column", &["error", "sort", "simd"]),
     ("expr", &["error", "column"]),
     ("agg", &["error", "simd", "column"]),
     ("kernel", &["error", "column"]),
