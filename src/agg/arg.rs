@@ -30,7 +30,21 @@ pub struct Arg<'a> {
     pub valid: Option<&'a [u8]>,
 }
 
-impl Arg<'_> {
+impl<'a> Arg<'a> {
+    /// The rows `range`.
+    pub(super) fn slice(&self, range: std::ops::Range<usize>) -> Arg<'a> {
+        let valid = self.valid.map(|valid| &valid[range.clone()]);
+        let values = match self.values {
+            Slice::Bool(v) => Slice::Bool(&v[range]),
+            Slice::Int(v) => Slice::Int(&v[range]),
+            Slice::Int32(v) => Slice::Int32(&v[range]),
+            Slice::Wide(v) => Slice::Wide(&v[range]),
+            Slice::Float(v) => Slice::Float(&v[range]),
+            Slice::Str(v, dict) => Slice::Str(&v[range], dict),
+        };
+        Arg { values, valid }
+    }
+
     /// Whether row `row` has a value.
     #[inline]
     pub fn is_valid(&self, row: usize) -> bool {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::exact::Strided;
 use super::{Arg, Slice};
 use crate::column::key::{float_order, int_word, wide_word, word_float, word_int, word_wide};
 use crate::column::{Class, Dictionary, Value};
@@ -114,6 +115,40 @@ impl Extreme {
                     let rows = groups.iter().zip(&block).zip(&valid[at * BLOCK..]).filter(|(_, ok)| **ok != 0);
                     rows.for_each(|((&group, &word), _)| combine(group, word));
                 }
+            }
+        }
+    }
+
+    /// Takes in values, none null, as bests that lie elsewhere: the largest word of a group, after [`Extreme::flip`]; 0 is
+    /// none yet, and says nothing of a value whose word that is. Says whether there was no such value.
+    #[inline]
+    pub(super) fn update_beside<W: Copy + Ord + Default>(
+        mut bests: Strided<'_, W>,
+        groups: &[u32],
+        words: impl Iterator<Item = W>,
+    ) -> bool {
+        let mut all = true;
+        for (&group, word) in groups.iter().zip(words) {
+            let best = bests.cell(group);
+            if word > *best {
+                *best = word;
+            }
+            all &= word != W::default();
+        }
+        all
+    }
+
+    /// What is to be flipped of words for [`Extreme::update_beside`].
+    pub(super) fn flip(&self) -> u64 {
+        if self.largest { 0 } else { u64::MAX }
+    }
+
+    /// Takes in the bests of all groups, as words flipped back, that [`Extreme::update_beside`] has found.
+    pub(super) fn take_in(&mut self, groups: usize, bests: impl Iterator<Item = Option<u64>>) {
+        self.resize(groups);
+        for (group, best) in bests.enumerate() {
+            if let Some(word) = best {
+                self.combine_word(group, word);
             }
         }
     }

@@ -60,6 +60,15 @@ impl GroupTable {
         GroupTable { columns, layout, index: Index::Direct(vec![0]), groups: 0, packed: Vec::new() }
     }
 
+    /// The table of `groups` distinct keys, which get their numbers in the order they have.
+    pub fn of(groups: usize, keys: Vec<KeyColumn>) -> Self {
+        let mut table = GroupTable::new(&keys);
+        table.layout.cover(&KeyRows::of(&keys));
+        (table.columns, table.groups) = (keys, groups);
+        table.rebuild(groups);
+        table
+    }
+
     /// Distinct keys so far.
     pub fn len(&self) -> usize {
         self.groups

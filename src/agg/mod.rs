@@ -10,6 +10,7 @@ mod group;
 mod keys;
 mod layout;
 mod partial;
+mod records;
 mod rows;
 mod state;
 

@@ -1,6 +1,9 @@
 //! The keystone: distinct keys and their states, as columns. Chunks, threads, devices, spill runs and micro-batches all
 //! give a [`Partial`], and one merge serves them all.
 
+use std::sync::{Mutex, PoisonError};
+
+use super::records::Records;
 use super::{Arg, GroupTable, KeyRows, State, StateSpec};
 use crate::column::KeyColumn;
 
@@ -27,31 +30,53 @@ pub struct Merger {
     /// Rows of each group that [`Merger::update`] took in: counted once for all states that count, which hold what is to
     /// be added to this (nothing, unless there are nulls or merged partials).
     rows: Vec<u64>,
+    /// Once there are many groups: part of what [`Merger::update`] took in, still to be taken in by `rows` and the states.
+    records: Option<Records>,
 }
+
+/// From this many groups on, states are kept by record: their columns do not stay in a core's cache.
+const BY_RECORD: usize = 1 << 14;
 
 impl Merger {
     /// Nothing yet; `keys` give the shape of the key columns.
     pub fn new(keys: &[KeyColumn], specs: &[StateSpec]) -> Self {
         let states = specs.iter().map(|s| State::new(s.kind)).collect();
-        Merger { table: GroupTable::new(keys), states, ids: Vec::new(), rows: Vec::new() }
+        Merger { table: GroupTable::new(keys), states, ids: Vec::new(), rows: Vec::new(), records: None }
     }
 
     /// Numbers the groups of `rows` keys, making new ones; the numbers index the states given beside them.
     pub fn intern(&mut self, rows: usize, keys: &[KeyColumn]) -> (&[u32], &mut [State]) {
-        self.number(rows, &KeyRows::of(keys));
+        self.settle();
+        self.table.intern(rows, &KeyRows::of(keys), &mut self.ids);
+        self.resize();
         (&self.ids, &mut self.states)
     }
 
-    fn number(&mut self, rows: usize, keys: &[KeyRows<'_>]) {
-        self.table.intern(rows, keys, &mut self.ids);
-        for state in &mut self.states {
-            state.resize(self.table.len());
+    fn resize(&mut self) {
+        self.states.iter_mut().for_each(|state| state.resize(self.table.len()));
+    }
+
+    /// Brings records home.
+    fn settle(&mut self) {
+        if let Some(records) = self.records.take() {
+            records.settle(self.table.len(), &mut self.states, &mut self.rows);
+            self.resize();
         }
     }
 
     /// Takes `rows` rows in: their keys, and the arguments that `specs`, those of the states, name.
     pub fn update(&mut self, rows: usize, keys: &[KeyRows<'_>], specs: &[StateSpec], args: &[Arg<'_>]) {
-        self.number(rows, keys);
+        self.table.intern(rows, keys, &mut self.ids);
+        if self.records.as_ref().is_some_and(|records| !records.has_room(rows)) {
+            self.settle();
+        }
+        if self.records.is_none() && self.table.len() >= BY_RECORD {
+            self.records = Records::new(&self.states, specs, args);
+        }
+        if let Some(records) = &mut self.records {
+            return records.update(self.table.len(), &self.ids, &mut self.states, specs, args);
+        }
+        self.resize();
         if self.states.iter().any(|state| matches!(state, State::Count(_))) {
             self.rows.resize(self.table.len(), 0);
             match &mut self.rows[..] {
@@ -63,11 +88,8 @@ impl Merger {
         for (state, spec) in self.states.iter_mut().zip(specs) {
             match (state, &spec.args[..]) {
                 (State::Count(counts), spec) => {
-                    let Some(valid) = spec.first().and_then(|&arg| args[arg].valid) else { continue };
-                    for (&group, &ok) in self.ids.iter().zip(valid) {
-                        let count = &mut counts[group as usize];
-                        *count = count.wrapping_sub(u64::from(ok ^ 1));
-                    }
+                    let valid = spec.first().and_then(|&arg| args[arg].valid);
+                    valid.iter().for_each(|valid| take_off_nulls(counts, &self.ids, valid));
                 }
                 (state, []) => state.update(&self.ids, &[]),
                 (state, &[x]) => state.update(&self.ids, &[args[x]]),
@@ -84,12 +106,28 @@ impl Merger {
         }
     }
 
-    /// Merges a partial in that is not needed any more: what can be taken over is not copied.
-    pub fn absorb(&mut self, partial: Partial) {
-        let (ids, states) = self.intern(partial.groups, &partial.keys);
-        for (state, from) in states.iter_mut().zip(partial.states) {
-            state.absorb(from, ids);
+    /// Merges a partial in that is not needed any more: what can be taken over is not copied. Works on at most `threads`
+    /// threads.
+    pub fn absorb(&mut self, partial: Partial, threads: usize) {
+        if self.table.is_empty() {
+            self.table = GroupTable::of(partial.groups, partial.keys);
+            self.states = partial.states;
+            return;
         }
+        let (ids, states) = self.intern(partial.groups, &partial.keys);
+        let pairs = states.iter_mut().zip(partial.states);
+        let threads = if ids.len() < BY_RECORD { 1 } else { threads.min(pairs.len()) };
+        if threads < 2 {
+            return pairs.for_each(|(state, from)| state.absorb(from, ids));
+        }
+        let pairs = Mutex::new(pairs);
+        // The lock is held no longer than it takes to get the next pair.
+        let next = || pairs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || std::iter::from_fn(next).for_each(|(state, from)| state.absorb(from, ids));
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
     }
 
     /// Distinct keys so far.
@@ -100,17 +138,27 @@ impl Merger {
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         let states: usize = self.states.iter().map(State::heap_bytes).sum();
-        self.table.heap_bytes() + states + self.rows.capacity() * 8
+        let records = self.records.as_ref().map_or(0, Records::heap_bytes);
+        self.table.heap_bytes() + states + self.rows.capacity() * 8 + records
     }
 
     /// All of it as one partial.
     pub fn finish(mut self) -> Partial {
+        self.settle();
         for state in &mut self.states {
             if let State::Count(counts) = state {
                 counts.iter_mut().zip(&self.rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
             }
         }
         Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
+    }
+}
+
+/// Takes nulls off counts of rows.
+pub(super) fn take_off_nulls(counts: &mut [u64], groups: &[u32], valid: &[u8]) {
+    for (&group, &ok) in groups.iter().zip(valid) {
+        let count = &mut counts[group as usize];
+        *count = count.wrapping_sub(u64::from(ok ^ 1));
     }
 }
 
@@ -189,6 +237,122 @@ mod tests {
         merger.finish()
     }
 
+    /// Rows of keys 0, 1, …, over and over, with arguments of every kind that a record takes in.
+    struct Morsel {
+        keys: Vec<i64>,
+        small: Vec<i32>,
+        large: Vec<i64>,
+        floats: Vec<f64>,
+        valid: Option<Vec<u8>>,
+    }
+
+    fn morsel(rows: usize, groups: usize) -> Morsel {
+        let at = |i: usize| i as i64 * 7919 % 1000 - 500;
+        Morsel {
+            keys: (0..rows).map(|i| (i % groups) as i64).collect(),
+            small: (0..rows).map(|i| at(i) as i32).collect(),
+            large: (0..rows).map(|i| at(i) << 20).collect(),
+            floats: (0..rows).map(|i| at(i) as f64 / 16.0).collect(),
+            valid: None,
+        }
+    }
+
+    /// Takes the morsels in by record and by column, and compares all that can be read. The merger, by record.
+    fn by_record(morsels: &[Morsel]) -> Merger {
+        let kinds = [
+            (StateKind::Rows, vec![]),
+            (StateKind::Count, vec![1]),
+            (StateKind::Sum(Class::Int), vec![0]),
+            (StateKind::Sum(Class::Int), vec![1]),
+            (StateKind::Sum(Class::Float), vec![2]),
+            (StateKind::Min(Class::Int), vec![0]),
+            (StateKind::Max(Class::Int), vec![0]),
+            (StateKind::Min(Class::Int), vec![1]),
+            (StateKind::Max(Class::Float), vec![2]),
+            (StateKind::Min(Class::Float), vec![2]),
+            (StateKind::Product(Class::Int), vec![0, 1]),
+        ];
+        let specs = kinds.map(|(kind, args)| StateSpec { kind, args });
+        let mut columns: Vec<State> = specs.iter().map(|spec| State::new(spec.kind)).collect();
+        let mut merger = Merger::new(&[KeyColumn::new(Class::Int, None)], &specs);
+        for morsel in morsels {
+            let args = [
+                Arg { values: Slice::Int32(&morsel.small), valid: None },
+                Arg { values: Slice::Int(&morsel.large), valid: morsel.valid.as_deref() },
+                Arg { values: Slice::Float(&morsel.floats), valid: None },
+            ];
+            merger.update(morsel.keys.len(), &[KeyRows::Int(&morsel.keys)], &specs, &args);
+            assert!(merger.records.is_some());
+            for (column, spec) in columns.iter_mut().zip(&specs) {
+                column.resize(merger.groups());
+                column.update(&merger.ids, &spec.args.iter().map(|&arg| args[arg]).collect::<Vec<_>>());
+            }
+        }
+        let found = merger.clone().finish();
+        for (spec, (state, column)) in specs.iter().zip(found.states.iter().zip(&columns)) {
+            let same = match (state, column) {
+                (State::Count(a), State::Count(b)) => a == b,
+                (State::IntSum(a), State::IntSum(b)) => a == b,
+                (State::FloatSum(a), State::FloatSum(b)) => a == b,
+                (State::IntProduct(a), State::IntProduct(b)) => a == b,
+                (State::Extreme(a), State::Extreme(b)) => {
+                    (0..found.groups).all(|group| format!("{:?}", a.value(group)) == format!("{:?}", b.value(group)))
+                }
+                _ => false,
+            };
+            assert!(same, "{spec:?}");
+        }
+        merger
+    }
+
+    #[test]
+    fn records_take_in_what_columns_do() {
+        let rows = BY_RECORD + 5000;
+        let mut odd = morsel(rows, rows - 77);
+        odd.small[3] = i32::MIN;
+        odd.small[4] = i32::MAX;
+        odd.large[5] = i64::MIN;
+        odd.large[6] = i64::MAX;
+        odd.floats[7] = f64::NAN;
+        odd.floats[8] = f64::NEG_INFINITY;
+        odd.floats[9] = 1e300;
+        odd.floats[10] = -0.0;
+        odd.floats[11] = f64::from_bits(u64::MAX);
+        let mut holes = morsel(rows, 300);
+        holes.valid = Some((0..rows).map(|i| u8::from(i % 3 != 0)).collect());
+        by_record(&[morsel(rows, rows), odd, holes, morsel(rows, rows + 40)]);
+    }
+
+    #[test]
+    fn sums_that_grow_too_large_for_a_record_leave_it() {
+        let rows = BY_RECORD;
+        // What the rows seen first promise does not hold later: one group's sums go beyond 32 and 64 bits.
+        let mut many = vec![morsel(rows, rows)];
+        for sign in [1, 1, -1, -1, -1] {
+            let mut large = morsel(rows, 1);
+            large.small.fill(sign * (1 << 18));
+            large.large.fill(i64::from(sign) << 50);
+            large.floats.fill(f64::from(sign) * 1e13);
+            many.push(large);
+        }
+        by_record(&many);
+    }
+
+    #[test]
+    fn records_whose_rows_cannot_be_counted_further_are_brought_home() {
+        let rows = BY_RECORD;
+        let specs = [StateSpec { kind: StateKind::Rows, args: vec![] }];
+        let mut merger = Merger::new(&[KeyColumn::new(Class::Int, None)], &specs);
+        let keys: Vec<i64> = (0..rows as i64).collect();
+        for _ in 0..3 {
+            merger.update(rows, &[KeyRows::Int(&keys)], &specs, &[]);
+            let Some(records) = &mut merger.records else { panic!() };
+            assert_eq!(records.rows, rows as u64, "begun anew");
+            records.rows = u64::from(u32::MAX) - rows as u64 + 1;
+        }
+        assert!(matches!(&merger.finish().states[0], State::Count(counts) if *counts == vec![3; rows]));
+    }
+
     proptest! {
         #[test]
         fn merging_obeys_its_laws(a in rows(), b in rows(), c in rows()) {
@@ -197,7 +361,7 @@ mod tests {
             prop_assert_eq!(&read(merged(&[&pa, &pb, &pc])), &whole); // merge ∘ split = id
             prop_assert_eq!(&read(merged(&[&pc, &pa, &pb])), &whole); // commutative
             let mut absorbed = Merger::new(&pa.keys, &specs());
-            [&pb, &pa, &pc].into_iter().for_each(|p| absorbed.absorb(p.clone()));
+            [&pb, &pa, &pc].into_iter().for_each(|p| absorbed.absorb(p.clone(), 2));
             prop_assert_eq!(&read(absorbed.finish()), &whole);
             prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
             let empty = of(&[]);

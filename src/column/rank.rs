@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn bits_are_drawn_together_in_their_order() {
         let bits = Bits::highest(0xf0 << 120 | 0x0f0f << 16 | 1);
-        assert_eq!(bits.extract(0xab << 120 | 0x1234 << 16 | 0xff), 0b1010_0010_0100_1);
+        assert_eq!(bits.extract(0xab << 120 | 0x1234 << 16 | 0xff), 0x1449);
         assert_eq!(Bits::highest(u128::MAX).extract(7 << 64 | 9), 7);
         assert_eq!(Bits::highest(u128::MAX >> 1).extract(1 << 63 | 5 << 64), 11);
         assert_eq!(Bits::highest(0).extract(5), 0);

@@ -112,7 +112,7 @@ pub(super) fn run(
         Ok([one]) => one,
         Err(partials) => {
             let mut merger = Merger::new(&stage.key_shape(), &stage.states);
-            partials.into_iter().for_each(|p| merger.absorb(p));
+            partials.into_iter().for_each(|p| merger.absorb(p, threads));
             merger.finish()
         }
     };

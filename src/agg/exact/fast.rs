@@ -4,6 +4,7 @@
 //! on the order of rows, and every test of exactness fails or is left out.
 
 use super::dyadic::Exact;
+use super::strided::Strided;
 use super::wide::take_array;
 
 /// One `f64` a group.
@@ -40,6 +41,23 @@ impl SumColumn {
     /// Adds all of `xs` to one group.
     pub fn add_slice(&mut self, group: usize, xs: &[f64]) {
         self.sums[group] += xs.iter().sum::<f64>();
+    }
+
+    /// Words of a sum that lies elsewhere.
+    pub(in crate::agg) const WORDS: usize = 1;
+
+    /// [`SumColumn::add_all`], to sums that lie elsewhere, as the bits of a float.
+    pub(in crate::agg) fn add_beside(&mut self, mut sums: Strided<'_, i64>, groups: &[u32], xs: &[f64]) {
+        for (&group, x) in groups.iter().zip(xs) {
+            let sum = sums.cell(group);
+            *sum = (f64::from_bits(*sum as u64) + x).to_bits() as i64;
+        }
+    }
+
+    /// Takes in the sums of all groups that [`SumColumn::add_beside`] has added to.
+    pub(in crate::agg) fn take_in(&mut self, sums: &Strided<'_, i64>) {
+        self.resize(sums.groups());
+        self.sums.iter_mut().zip(sums.all()).for_each(|(sum, [bits])| *sum += f64::from_bits(bits as u64));
     }
 
     /// Adds `values[i] · 2^exponent` to group `groups[i]`.

@@ -2,6 +2,7 @@
 
 use super::dyadic::Exact;
 use super::fixed::{Fixed, I256};
+use super::strided::{Cell, Strided};
 use super::whole::{Integer, Whole, most_of_wide};
 
 /// The exact sum of integers, for many groups: 8 bytes a group, 24 where sums outgrow 64 bits, and those
@@ -75,6 +76,48 @@ impl IntSumColumn {
                 groups.iter().zip(xs).for_each(|(&group, &x)| self.add(group as usize, x));
             }
         }
+    }
+
+    /// Adds a block of values to sums that lie elsewhere, if they are small enough for that; says whether it did. No group's
+    /// sum is further from what [`IntSumColumn::take_in`] was last given than `most`.
+    pub(in crate::agg) fn add_beside<C: Cell, X: Integer>(
+        &mut self,
+        mut sums: Strided<'_, C>,
+        most: &mut u64,
+        groups: &[u32],
+        xs: &[X],
+    ) -> bool {
+        let bound = X::most_of(xs).checked_mul(xs.len() as u128).and_then(|bound| u64::try_from(bound).ok());
+        let Some(bound) = bound.filter(|bound| *bound < C::ROOM) else { return false };
+        *most = most.saturating_add(bound);
+        let mut beyond = 0;
+        for (&group, &x) in groups.iter().zip(xs) {
+            let sum = sums.cell(group);
+            *sum = sum.plus(x.into());
+            beyond |= sum.beyond().into();
+        }
+        if beyond < 0 {
+            self.carry(sums, groups);
+        }
+        true
+    }
+
+    /// Takes sums of the listed groups in that have grown too large to stay where they are.
+    #[cold]
+    fn carry<C: Cell>(&mut self, mut sums: Strided<'_, C>, groups: &[u32]) {
+        self.resize(sums.groups());
+        for &group in groups {
+            let sum = sums.cell(group);
+            if sum.beyond().into() < 0 {
+                self.add(group as usize, i128::from(std::mem::take(sum).into()));
+            }
+        }
+    }
+
+    /// Takes in the sums of all groups that [`IntSumColumn::add_beside`] has added to; they are not to be used any more.
+    pub(in crate::agg) fn take_in<C: Cell>(&mut self, sums: &Strided<'_, C>, most: u64) {
+        self.resize(sums.groups());
+        self.sums.add_each(most.min(2 * C::ROOM), sums.all().map(|[sum]| sum.into()));
     }
 
     /// Adds all of `xs` to one group.

@@ -29,6 +29,7 @@ mod int;
 mod near;
 mod product;
 mod round;
+mod strided;
 mod sum;
 mod whole;
 mod wide;
@@ -37,6 +38,7 @@ pub use dyadic::{Dyadic, Exact};
 pub use finish::{corr, covar_pop, covar_samp, interpolate, mean, stddev_pop, stddev_samp, sum, var_pop, var_samp};
 pub use int::{IntProductColumn, IntSumColumn};
 pub use round::{decimal_to_f64, round_ratio, round_sqrt_ratio};
+pub(in crate::agg) use strided::Strided;
 pub use whole::Integer;
 
 // What exactness costs is measured against the same columns without it.

@@ -11,6 +11,7 @@
 use super::cells::{Cells, Range};
 use super::dyadic::Exact;
 use super::fixed::Fixed;
+use super::strided::Strided;
 use crate::simd::widest;
 
 /// Bits of a limb of one value.
@@ -78,18 +79,57 @@ impl<A: Fixed, const N: usize> Sums<A, N> {
 
     /// Adds a block of at most [`BLOCK`] values, if all of them can be cut; says whether it did.
     pub(super) fn add_block(&mut self, groups: &[u32], cut: impl FnOnce(i32, &mut [Limbs<N>]) -> bool) -> bool {
-        if self.near.limbs.is_empty() || self.near.missed >= PATIENCE {
-            return false;
+        let mut block = [[0; N]; BLOCK];
+        let block = &mut block[..groups.len()];
+        let done = self.near.cut(block, cut);
+        if done {
+            self.near.add(groups, block, &mut self.far);
         }
-        let mut limbs = [[0; N]; BLOCK];
-        let limbs = &mut limbs[..groups.len()];
-        if !cut(self.near.base, limbs) {
-            self.near.missed += 1;
-            return false;
+        done
+    }
+
+    /// The same, for limbs that lie elsewhere until [`Sums::take_in`] takes them.
+    pub(super) fn add_block_beside(
+        &mut self,
+        sums: &mut Strided<'_, i64>,
+        groups: &[u32],
+        cut: impl FnOnce(i32, &mut [Limbs<N>]) -> bool,
+    ) -> bool {
+        let mut block = [[0; N]; BLOCK];
+        let block = &mut block[..groups.len()];
+        let done = self.near.cut(block, cut);
+        if done {
+            let mut high = [0; N];
+            for (&group, value) in groups.iter().zip(&*block) {
+                add(sums.cells(group), value, &mut high);
+            }
+            if is_high(high) {
+                self.resize(sums.groups());
+                groups.iter().for_each(|&group| self.carry(group as usize, sums.cells(group)));
+            }
         }
-        self.near.missed = self.near.missed.saturating_sub(1);
-        self.near.add(groups, limbs, &mut self.far);
-        true
+        done
+    }
+
+    fn carry(&mut self, group: usize, limbs: &mut Limbs<N>) {
+        if let Some(value) = carry(limbs) {
+            let base = self.near.base;
+            self.far().add(group, value, base);
+        }
+    }
+
+    /// Takes in the limbs of all groups that [`Sums::add_block_beside`] has added to.
+    pub(super) fn take_in(&mut self, sums: &Strided<'_, i64>) {
+        self.resize(sums.groups());
+        for (group, value) in sums.all().enumerate() {
+            // Nothing has been added beside before the limbs had their place.
+            let Some(limbs) = self.near.limbs.get_mut(group) else { return };
+            let mut high = [0; N];
+            add(limbs, &value, &mut high);
+            if is_high(high) {
+                self.near.carry(group, &mut self.far);
+            }
+        }
     }
 
     /// Adds group `i` of `other` to group `map[i]` of this.
@@ -187,6 +227,17 @@ impl<const N: usize> Near<N> {
         }
     }
 
+    /// Cuts a block, if that is worth trying; says whether it could.
+    #[inline]
+    fn cut(&mut self, block: &mut [Limbs<N>], cut: impl FnOnce(i32, &mut [Limbs<N>]) -> bool) -> bool {
+        if self.limbs.is_empty() || self.missed >= PATIENCE {
+            return false;
+        }
+        let done = cut(self.base, block);
+        self.missed = if done { self.missed.saturating_sub(1) } else { self.missed + 1 };
+        done
+    }
+
     /// Adds a block that has been cut. Sums that grow too large go to `far`.
     #[inline]
     fn add<A: Fixed>(&mut self, groups: &[u32], block: &[Limbs<N>], far: &mut Cells<A>) {
@@ -209,13 +260,7 @@ impl<const N: usize> Near<N> {
     /// Makes a group's limbs small again.
     #[cold]
     fn carry<A: Fixed>(&mut self, group: usize, far: &mut Cells<A>) {
-        let limbs = &mut self.limbs[group];
-        for limb in 1..N {
-            limbs[limb] += limbs[limb - 1] >> LIMB;
-            limbs[limb - 1] &= (1 << LIMB) - 1;
-        }
-        if limbs[N - 1].unsigned_abs() >= 1 << 60 {
-            let value = whole(&std::mem::replace(limbs, [0; N]));
+        if let Some(value) = carry(&mut self.limbs[group]) {
             if far.len() < self.limbs.len() {
                 far.resize(self.limbs.len());
             }
@@ -257,6 +302,16 @@ impl<const N: usize> Near<N> {
         let limbs = if self.limbs.is_empty() { Vec::new() } else { gathered(&self.limbs) };
         Near { limbs, ..*self }
     }
+}
+
+/// Makes limbs small again; if even the highest is large, takes all of them out.
+#[cold]
+fn carry<A: Fixed, const N: usize>(limbs: &mut Limbs<N>) -> Option<A> {
+    for limb in 1..N {
+        limbs[limb] += limbs[limb - 1] >> LIMB;
+        limbs[limb - 1] &= (1 << LIMB) - 1;
+    }
+    (limbs[N - 1].unsigned_abs() >= 1 << 60).then(|| whole(&std::mem::replace(limbs, [0; N])))
 }
 
 /// The integer of limbs within ±2^63: `A` is wide enough for as many as there are.

@@ -5,6 +5,7 @@ use super::cells::{Cells, Range};
 use super::dyadic::Exact;
 use super::near::{self, Sums};
 use super::round::round_parts;
+use super::strided::Strided;
 
 /// The window of a sum: 53-bit mantissas moved by up to 62, so at least 2^12 additions to overflow (which is harmless).
 /// The limits keep subnormals (below) and specials (above) off the fast path.
@@ -105,6 +106,28 @@ impl SumColumn {
                 self.add_far(groups, xs);
             }
         }
+    }
+
+    /// Words of a sum that lies elsewhere.
+    pub(in crate::agg) const WORDS: usize = 2;
+
+    /// [`SumColumn::add_all`], to sums that lie elsewhere; values that these cannot hold come here.
+    pub(in crate::agg) fn add_beside(&mut self, mut sums: Strided<'_, i64>, groups: &[u32], xs: &[f64]) {
+        for (groups, xs) in groups.chunks(near::BLOCK).zip(xs.chunks(near::BLOCK)) {
+            if !self.sums.add_block_beside(&mut sums, groups, |base, limbs| near::cut_sums(xs, base, limbs)) {
+                self.resize(sums.groups());
+                match self.sums.is_fresh() {
+                    true => self.add_all(groups, xs),
+                    false => self.add_far(groups, xs),
+                }
+            }
+        }
+    }
+
+    /// Takes in the sums of all groups that [`SumColumn::add_beside`] has added to; they are not to be used any more.
+    pub(in crate::agg) fn take_in(&mut self, sums: &Strided<'_, i64>) {
+        self.resize(sums.groups());
+        self.sums.take_in(sums);
     }
 
     fn add_far(&mut self, groups: &[u32], xs: &[f64]) {

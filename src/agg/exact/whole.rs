@@ -62,6 +62,16 @@ impl<A: Fixed> Whole<A> {
         true
     }
 
+    /// Adds one value to every group, none beyond ±`most`.
+    pub(super) fn add_each(&mut self, most: u64, values: impl Iterator<Item = i64>) {
+        if self.make_room(most) {
+            self.near.iter_mut().zip(values).for_each(|(near, value)| *near += value);
+        } else {
+            let far = self.far();
+            values.enumerate().for_each(|(group, value)| far.add(group, A::from_i128(value.into()), 0));
+        }
+    }
+
     /// Whether `most` may be added to any group; counts it as added.
     fn make_room(&mut self, most: u64) -> bool {
         if most > ROOM {
