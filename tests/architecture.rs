@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("simd", &[]),
-    ("column", &["error"]),
+    ("sort", &[]),
+    ("column", &["error", "sort"]),
     ("expr", &["error", "column"]),
     ("agg", &["error", "simd", "column"]),
     ("kernel", &["error", "column"]),
     ("plan", &["error", "column", "expr", "agg"]),
     ("input", &["error", "column"]),
     ("output", &["error", "column"]),
-    ("backend", &["error", "column", "expr", "agg", "plan", "kernel"]),
-    ("exec", &["error", "column", "expr", "agg", "plan", "kernel", "backend", "input"]),
+    ("backend", &["error", "sort", "column", "expr", "agg", "plan", "kernel"]),
+    ("exec", &["error", "sort", "column", "expr", "agg", "plan", "kernel", "backend", "input"]),
 ];
 
 /// File, what it imports against the rules, why.
@@ -30,7 +31,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("wgpu", &["backend/gpu"]),
     ("pollster", &["backend/gpu"]),
     // agg finishes groups on the pool that exec installs.
-    ("rayon", &["agg", "backend/cpu", "column", "exec", "input"]),
+    ("rayon", &["agg", "column", "exec", "input", "sort"]),
     ("memmap2", &["input"]),
     ("sqlparser", &["expr"]),
     ("parquet", &["input", "output"]),

@@ -337,7 +337,7 @@ proptest! {
             ys.push(y);
         }
         let wide = |xs: &[i64]| xs.iter().map(|&x| i128::from(x)).collect::<Vec<_>>();
-        for door in 0..3 {
+        for door in 0..4 {
             let (mut other, mut other_products) = (IntSumColumn::new(3), IntProductColumn::new(3));
             match door {
                 0 => {
@@ -348,9 +348,18 @@ proptest! {
                     other.add_all_i128(&groups, &wide(&xs));
                     other_products.add_all_i128(&groups, &wide(&xs), &wide(&ys));
                 }
+                2 => {
+                    // Every row in one of three parts; what is not in a part must not matter to it.
+                    let part = |k: usize| -> Vec<u8> { (0..xs.len()).map(|i| u8::from(i % 3 == k)).collect() };
+                    let not = |valid: &[u8]| -> Vec<u8> { valid.iter().map(|ok| 1 - ok).collect() };
+                    let [a, b, c] = [part(0), part(1), part(2)];
+                    [&a, &b, &c].iter().for_each(|valid| other.add_valid(&groups, &xs, valid));
+                    other_products.add_valid(&groups, (&xs, Some(&a)), (&ys, None));
+                    other_products.add_valid(&groups, (&xs, None), (&ys, Some(&b)));
+                    other_products.add_valid(&groups, (&xs, Some(&not(&a))), (&ys, Some(&not(&b))));
+                }
                 _ => {
-                    other.add_valid(&groups, &xs, |i| i % 2 == 0);
-                    other.add_valid(&groups, &xs, |i| i % 2 == 1);
+                    other.add_valid(&groups, &xs, &vec![1; xs.len()]);
                     for group in 0..3u32 {
                         let of = |values: &[i64]| -> Vec<i64> {
                             values.iter().zip(&groups).filter(|(_, g)| **g == group).map(|(x, _)| *x).collect()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::KeyRows;
 use crate::column::key::int_word;
-use crate::column::{Class, Dictionary, KeyColumn};
+use crate::column::{Class, Dictionary, KeyColumn, StringOrder};
 
 /// The columns of a key, the span their words have been seen in, and the place of each in a packed key.
 #[derive(Debug, Clone)]
@@ -147,7 +147,7 @@ impl Layout {
         let ranks = Ranks::of(&all.columns);
         for word in &mut all.words {
             if let Some(ranks) = &ranks.0[word.column] {
-                (word.base, word.top) = (0, ranks.of_code.len().saturating_sub(1) as u64);
+                (word.base, word.top) = (0, ranks.codes.len().saturating_sub(1) as u64);
             }
             word.bits = if word.seen { bits_for(word.top - word.base) } else { 0 };
         }
@@ -218,7 +218,7 @@ impl Layout {
             let (base, null) = (old.base, |row: usize| nulls.get(row).map_or(0, |null| *null));
             let lift = base.wrapping_sub(new.base);
             let rank = |ranks: &[u32], v: u64| u64::from(ranks.get((base + v) as usize).copied().unwrap_or(0));
-            let codes = ranks.0[old.column].as_ref().map(|ranks| &ranks.of_code[..]);
+            let codes = ranks.0[old.column].as_ref().map(|ranks| &ranks.ranks[..]);
             match (within(from, old.at, old.bits), codes) {
                 (Some(old), Some(codes)) if nulls.is_empty() => {
                     place(planes, new.at, new.bits, old.map(|v| rank(codes, v)));
@@ -303,27 +303,12 @@ impl Layout {
 
 /// For each key column that holds strings, its dictionary in order.
 #[derive(Debug)]
-pub struct Ranks(Vec<Option<Order>>);
-
-#[derive(Debug)]
-struct Order {
-    /// The rank of every code.
-    of_code: Arc<Vec<u32>>,
-    /// The code of every rank.
-    codes: Vec<u32>,
-}
+pub struct Ranks(Vec<Option<Arc<StringOrder>>>);
 
 impl Ranks {
     fn of(columns: &[(Class, Option<Arc<Dictionary>>)]) -> Ranks {
         let order = |(class, dict): &(Class, Option<Arc<Dictionary>>)| {
-            (*class == Class::Str).then(|| {
-                let of_code = dict.as_ref().map(|d| d.ranks()).unwrap_or_default();
-                let mut codes = vec![0; of_code.len()];
-                for (code, &rank) in of_code.iter().enumerate() {
-                    codes[rank as usize] = code as u32;
-                }
-                Order { of_code, codes }
-            })
+            (*class == Class::Str).then(|| dict.as_ref().map(|d| d.order()).unwrap_or_default())
         };
         Ranks(columns.iter().map(order).collect())
     }

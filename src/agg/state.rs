@@ -78,8 +78,8 @@ impl State {
             (State::IntSum(sums), [arg]) => match (arg.values, arg.valid) {
                 (Slice::Int(xs), None) => sums.add_all(groups, xs),
                 (Slice::Int32(xs), None) => sums.add_all(groups, xs),
-                (Slice::Int(xs), Some(valid)) => sums.add_valid(groups, xs, |i| valid[i] != 0),
-                (Slice::Int32(xs), Some(valid)) => sums.add_valid(groups, xs, |i| valid[i] != 0),
+                (Slice::Int(xs), Some(valid)) => sums.add_valid(groups, xs, valid),
+                (Slice::Int32(xs), Some(valid)) => sums.add_valid(groups, xs, valid),
                 (Slice::Wide(xs), None) => sums.add_all_i128(groups, xs),
                 (Slice::Wide(xs), Some(_)) => {
                     for (i, &group) in groups.iter().enumerate().filter(|(i, _)| arg.is_valid(*i)) {
@@ -102,6 +102,10 @@ impl State {
                 (Slice::Int32(xs), Slice::Int(ys), None, None) => sums.add_all(groups, xs, ys),
                 (Slice::Int(xs), Slice::Int32(ys), None, None) => sums.add_all(groups, xs, ys),
                 (Slice::Wide(xs), Slice::Wide(ys), None, None) => sums.add_all_i128(groups, xs, ys),
+                (Slice::Int(xs), Slice::Int(ys), a, b) => sums.add_valid(groups, (xs, a), (ys, b)),
+                (Slice::Int32(xs), Slice::Int32(ys), a, b) => sums.add_valid(groups, (xs, a), (ys, b)),
+                (Slice::Int32(xs), Slice::Int(ys), a, b) => sums.add_valid(groups, (xs, a), (ys, b)),
+                (Slice::Int(xs), Slice::Int32(ys), a, b) => sums.add_valid(groups, (xs, a), (ys, b)),
                 (xs, ys, _, _) => {
                     for (i, &group) in groups.iter().enumerate() {
                         if x.is_valid(i) && y.is_valid(i) {

@@ -241,16 +241,10 @@ fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
         let ColumnData::Str { codes, dict } = &column.data else {
             return Err(Error::internal(format!("a column of {} holds no strings", column.ty)));
         };
-        let strings = dict.read();
-        let mut row = 0;
-        while row < codes.len() {
-            // Sorted keys repeat: the text of a code is looked up once for a run of it.
-            let run = codes[row..].iter().take_while(|code| **code == codes[row]).count();
-            let valid = |row: &usize| !column.is_null(*row);
-            // The code under a null may be none of the dictionary.
-            let text = (row..row + run).any(|row| valid(&row)).then(|| strings.get(codes[row]));
-            let text = text.as_ref().map_or(&[][..], |text| text.as_bytes());
-            if bytes.len() + text.len() * run > i32::MAX as usize {
+        dict.read().each(codes, |row, text| {
+            // The code under a null may be any.
+            let text = if column.is_null(row) { &[] } else { text };
+            if bytes.len() + text.len() > i32::MAX as usize {
                 return Err(Error::Resource {
                     message: format!("a batch of {rows} rows has more than 2 GiB of text in one column"),
                     help: None,
@@ -259,14 +253,10 @@ fn strings_to_arrow(columns: &[Column]) -> Result<ArrayRef> {
             if bytes.is_empty() {
                 bytes.reserve((text.len() + 2) * rows.min(1 << 20));
             }
-            for row in row..row + run {
-                if valid(&row) {
-                    bytes.extend_from_slice(text);
-                }
-                ends.push(bytes.len() as i32);
-            }
-            row += run;
-        }
+            bytes.extend_from_slice(text);
+            ends.push(bytes.len() as i32);
+            Ok(())
+        })?;
     }
     let nulls = join_nulls(columns, rows);
     let array = StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), nulls);

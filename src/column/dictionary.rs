@@ -14,10 +14,12 @@
 //! New strings are added shard by shard under the shard's lock; only giving codes and writing views is one at a time.
 //! Readers hold a [`Snapshot`]; what was added since is not in it, and looked for again under the lock.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use super::interner::Interner;
+use super::rank::StringOrder;
 use super::slots::Table;
 use super::text::{Key, Text, Word};
 use crate::{Error, Result};
@@ -33,7 +35,7 @@ pub struct Dictionary {
     /// Codes given, with their views written.
     len: AtomicUsize,
     snapshot: RwLock<Arc<Snapshot>>,
-    ranks: Mutex<Arc<Vec<u32>>>,
+    order: Mutex<Arc<StringOrder>>,
 }
 
 /// Used slots of a shard's table.
@@ -71,6 +73,8 @@ const FEWEST_VIEWS: usize = 1 << 10;
 const VIEWS: usize = 1 << 17;
 /// Blocks in a list of them.
 const BLOCKS: usize = 1 << 10;
+/// Strings that are looked for together.
+const TOGETHER: usize = 128;
 /// Bytes of a block after which another is begun.
 const BLOCK_BYTES: usize = u32::MAX as usize;
 
@@ -91,16 +95,10 @@ impl Snapshot {
     #[inline(always)]
     pub(super) fn is(&self, view: Key, word: &Word<'_>) -> bool {
         if word.key.is_long() {
-            view.hi == word.key.hi && self.block(view).as_bytes() == word.bytes
+            view.hi == word.key.hi && self.long_bytes(view) == word.bytes
         } else {
             view == word.key
         }
-    }
-
-    /// The code of a word that is there, if it is long or its candidate is another's.
-    #[inline]
-    pub(super) fn find_other(&self, word: &Word<'_>, candidate: u32, view: Key) -> Option<u32> {
-        if word.key.is_long() && self.is(view, word) { Some(candidate) } else { self.find(word) }
     }
 
     /// The code of a word that is there.
@@ -108,12 +106,27 @@ impl Snapshot {
         self.tables[shard(word.hash)].candidates(word.hash).find(|&code| self.is(self.view_or_none(code), word))
     }
 
-    /// The hash of a code's string.
-    fn hash(&self, code: u32) -> u64 {
-        match self.view_or_none(code) {
-            view if view.is_long() => Word::of(self.block(view).as_bytes()).hash,
-            view => view.hash(),
+    /// Calls `with` with the index of each of `codes` and its string's bytes.
+    ///
+    /// In steps over some codes at a time, so that the loads of each step wait for memory together: where codes are in the order of
+    /// strings or hashes, every string lies somewhere else.
+    fn each(&self, codes: &[u32], mut with: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        let mut views = [NO_VIEW; TOGETHER];
+        let mut long: [&[u8]; TOGETHER] = [&[]; TOGETHER];
+        for (part, codes) in codes.chunks(TOGETHER).enumerate() {
+            for (view, &code) in views.iter_mut().zip(codes) {
+                *view = self.view_or_none(code);
+            }
+            for (long, &view) in long.iter_mut().zip(&views[..codes.len()]) {
+                *long = if view.is_long() { self.long_bytes(view) } else { &[] };
+            }
+            touch(&long[..codes.len()]);
+            for (i, (&view, long)) in views[..codes.len()].iter().zip(long).enumerate() {
+                let short = Text::short(view);
+                with(part * TOGETHER + i, if view.is_long() { long } else { short.as_bytes() })?;
+            }
         }
+        Ok(())
     }
 
     /// A long string has the number of its block and its place in the block in `lo`.
@@ -124,24 +137,45 @@ impl Snapshot {
         Some(Key { lo: lo.load(Ordering::Relaxed), hi: hi.load(Ordering::Relaxed) })
     }
 
-    /// The text of a long string's view.
-    fn block(&self, view: Key) -> &str {
+    /// The block that a long string's view says it is in, and where.
+    #[inline]
+    fn place(&self, view: Key) -> (&str, Range<usize>) {
         let (block, start) = ((view.lo >> 32) as usize, view.lo as u32 as usize);
         let text = self.blocks.get(block / BLOCKS).and_then(|list| list[block % BLOCKS].get());
-        let Some(text) = text else { return "" };
+        let Some(text) = text else { return ("", 0..0) };
         // The length is stored modulo 2^32; only a text that fills a block of its own can be longer.
         let len = view.hi as u32 as usize;
-        let end = if text.len() > BLOCK_BYTES { text.len() } else { start + len };
-        text.get(start..end).unwrap_or_default()
+        (text, start..if text.len() > BLOCK_BYTES { text.len() } else { start + len })
+    }
+
+    /// The text of a long string's view.
+    fn long(&self, view: Key) -> &str {
+        let (block, place) = self.place(view);
+        block.get(place).unwrap_or_default()
+    }
+
+    /// Its bytes, which are not touched.
+    #[inline]
+    pub(super) fn long_bytes(&self, view: Key) -> &[u8] {
+        let (block, place) = self.place(view);
+        block.as_bytes().get(place).unwrap_or_default()
     }
 
     #[inline]
     fn text(&self, code: u32) -> Text<'_> {
         match self.view(code) {
-            Some(view) if view.is_long() => Text::long(self.block(view)),
+            Some(view) if view.is_long() => Text::long(self.long(view)),
             view => Text::short(view.unwrap_or(Key { lo: 0, hi: 0 })),
         }
     }
+}
+
+/// Loads the ends of `texts`, all at a time.
+#[inline]
+pub(super) fn touch(texts: &[&[u8]]) {
+    let ends = |text: &&[u8]| text.first().copied().unwrap_or(0) ^ text.last().copied().unwrap_or(0);
+    // So that the loads are not taken for useless.
+    std::hint::black_box(texts.iter().fold(0, |all, text| all ^ ends(text)));
 }
 
 /// The shard of a hash: bits that its table does not use.
@@ -158,7 +192,7 @@ impl Default for Dictionary {
             views: Mutex::default(),
             len: AtomicUsize::new(0),
             snapshot: RwLock::new(Arc::new(Snapshot { tables, views: Vec::new(), blocks: Vec::new() })),
-            ranks: Mutex::default(),
+            order: Mutex::default(),
         }
     }
 }
@@ -214,7 +248,7 @@ impl Dictionary {
         let tables: usize = snapshot.tables.iter().map(Table::bytes).sum();
         let views: usize = snapshot.views.iter().map(|v| v.len()).sum();
         let texts = locked(&self.views).block_bytes + snapshot.blocks.len() * BLOCKS * size_of::<OnceLock<Box<str>>>();
-        tables + views * 16 + texts + locked(&self.ranks).len() * 4
+        tables + views * 16 + texts + locked(&self.order).codes.len() * 8
     }
 
     /// Read access for many look-ups: to the codes that were given before this call.
@@ -226,12 +260,17 @@ impl Dictionary {
 
     /// For every code, the rank of its string in byte order. Covers at least the codes given before the call.
     pub fn ranks(&self) -> Arc<Vec<u32>> {
-        let mut ranks = locked(&self.ranks);
+        Arc::clone(&self.order().ranks)
+    }
+
+    /// The strings in byte order. Covers at least the codes given before the call.
+    pub fn order(&self) -> Arc<StringOrder> {
+        let mut order = locked(&self.order);
         let strings = self.read();
-        if ranks.len() != strings.len() {
-            *ranks = Arc::new(super::rank::ranks(&strings));
+        if order.codes.len() != strings.len() {
+            *order = Arc::new(super::rank::order(&strings));
         }
-        Arc::clone(&ranks)
+        Arc::clone(&order)
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
@@ -262,14 +301,17 @@ impl Dictionary {
     }
 
     /// Adds those of `fresh`, all different, that are not there yet, in their order, and calls `found` with the index of each and
-    /// its code. Long ones have their place in a block in `key.lo`. Only the shards of these words are locked.
-    pub(super) fn add(&self, fresh: &[Word<'_>], mut found: impl FnMut(usize, u32)) -> Result<()> {
+    /// its code. Long ones have their place in a block in `key.lo`. Only the shards of these words are locked. How many were added.
+    pub(super) fn add(&self, fresh: &[Word<'_>], mut found: impl FnMut(usize, u32)) -> Result<usize> {
         let involved = fresh.iter().fold(0u64, |bits, word| bits | 1 << shard(word.hash));
         // In ascending order, so that no two threads wait for each other.
         let lock = |(i, shard)| (involved >> i & 1 != 0).then(|| locked(shard));
         let mut filled: Vec<_> = self.shards.iter().enumerate().map(lock).collect();
         let snapshot = self.snapshot();
         let mut missing = Vec::new();
+        // All slots at a time: one after the other they would be waited for.
+        let slots = fresh.iter().map(|word| snapshot.tables[shard(word.hash)].candidate(word.hash));
+        std::hint::black_box(slots.fold(0, std::ops::BitXor::bitxor));
         for (i, word) in fresh.iter().enumerate() {
             match snapshot.find(word) {
                 Some(code) => found(i, code),
@@ -277,7 +319,7 @@ impl Dictionary {
             }
         }
         if missing.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let first = self.give_codes(missing.iter().map(|&i| fresh[i].key))?;
         // The snapshot's tables may have grown since.
@@ -289,12 +331,12 @@ impl Dictionary {
             filled.0 += 1;
             let mut table = grown[shard].as_ref().unwrap_or(&snapshot.tables[shard]);
             if !table.holds(filled.0, code) {
-                table = grown[shard].insert(self.grow(shard, table, code));
+                table = grown[shard].insert(self.grow(shard, table, code)?);
             }
             table.add(word.hash, code);
             found(i, code);
         }
-        Ok(())
+        Ok(missing.len())
     }
 
     /// Gives codes in a row to strings, the first of which is returned, and writes their views.
@@ -336,7 +378,7 @@ impl Dictionary {
     }
 
     /// A table of twice the size for shard `index`, whose lock the caller holds; `code` is to go into it.
-    fn grow(&self, index: usize, table: &Table, code: u32) -> Table {
+    fn grow(&self, index: usize, table: &Table, code: u32) -> Result<Table> {
         let slots = table.len() * 2;
         let larger = match Table::new(slots) {
             // A wide table does not know enough of its hashes for a narrow one.
@@ -344,13 +386,20 @@ impl Dictionary {
             narrow if !narrow.holds(0, code) => Table::wide(slots),
             larger => larger,
         };
-        // Of now: it has the views of all codes of the table.
-        let snapshot = self.snapshot();
-        for (hash, code) in table.entries(|code| snapshot.hash(code)) {
-            larger.add(hash, code);
+        match table.hashes() {
+            Some(entries) => entries.for_each(|(hash, code)| larger.add(hash, code)),
+            None => {
+                let codes = table.codes();
+                // Of now: it has the views of all codes of the table.
+                let rehash = |i: usize, text: &[u8]| {
+                    larger.add(Word::of(text).hash, codes[i]);
+                    Ok(())
+                };
+                self.snapshot().each(&codes, rehash)?;
+            }
         }
         self.publish(|snapshot| snapshot.tables[index] = larger.clone());
-        larger
+        Ok(larger)
     }
 }
 
@@ -375,6 +424,11 @@ impl Strings {
     #[inline]
     pub fn get(&self, code: u32) -> Text<'_> {
         self.snapshot.text(code)
+    }
+
+    /// Calls `with` with the index of each of `codes` and its string's bytes; there are none for a code that was not given.
+    pub(super) fn each(&self, codes: &[u32], with: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        self.snapshot.each(codes, with)
     }
 
     /// Distinct strings.
@@ -438,9 +492,9 @@ mod tests {
         dict.intern_all(texts.iter().map(String::as_str)).unwrap();
         for index in 0..SHARDS {
             let table = dict.snapshot().tables[index].clone();
-            let wide = dict.grow(index, &table, (1 << super::super::slots::NARROW_CODE) - 1);
+            let wide = dict.grow(index, &table, (1 << super::super::slots::NARROW_CODE) - 1).unwrap();
             assert!(matches!(wide, Table::Wide(_)));
-            assert!(matches!(dict.grow(index, &wide, 0), Table::Wide(_)));
+            assert!(matches!(dict.grow(index, &wide, 0), Ok(Table::Wide(_))));
         }
         assert!(texts.iter().enumerate().all(|(code, text)| dict.find(text) == Some(code as u32)));
     }

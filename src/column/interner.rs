@@ -1,6 +1,6 @@
 //! From the strings of many rows to their codes: what a reader does for every row of a string column.
 
-use super::dictionary::{Dictionary, NO_VIEW, SHARDS, Snapshot, shard};
+use super::dictionary::{Dictionary, NO_VIEW, SHARDS, Snapshot, shard, touch};
 use super::text::{Key, Word};
 use crate::Result;
 
@@ -15,7 +15,7 @@ const PERIOD: usize = 1 << 12;
 const COLD_PERIODS: u32 = 31;
 /// Unknown strings that wait to be added together: few at first, since the rows that follow are most often theirs, then more.
 const FEWEST_UNKNOWN: usize = 128;
-const MOST_UNKNOWN: usize = 1 << 13;
+const MOST_UNKNOWN: usize = 1 << 12;
 /// New strings up to this many are added in the order of their rows, with all their shards locked; more are added shard by
 /// shard.
 const AT_ONCE: usize = 64;
@@ -45,11 +45,13 @@ pub(crate) struct Interner {
     /// Rows of this period, and how many of them were in the cache.
     rows: usize,
     hits: usize,
+    /// Whether nearly all words were new of late, so that they are added without being looked up before.
+    new: bool,
 }
 
 impl Interner {
     pub(crate) fn new() -> Interner {
-        Interner { cache: Vec::new(), cold: 0, rows: 0, hits: 0 }
+        Interner { cache: Vec::new(), cold: 0, rows: 0, hits: 0, new: false }
     }
 
     /// Appends one code for each text (0 for none). Texts that are no UTF-8 are named to `bad` by their index, in ascending
@@ -69,7 +71,10 @@ impl Interner {
         let mut snapshot = dict.snapshot();
         let mut waiting = Waiting { words: [Word::of(b""); BATCH], rows: [0; BATCH], len: 0 };
         let mut unknown: Vec<(Word<'d>, usize)> = Vec::new();
-        let (mut most, mut naming) = (FEWEST_UNKNOWN, true);
+        let mut most = if self.new { MOST_UNKNOWN } else { FEWEST_UNKNOWN };
+        let mut naming = true;
+        // Words since some were added.
+        let mut looked_at = 0;
         loop {
             // The only place that asks for a word, so that it is made here and not behind a call.
             let (start, from) = (codes.len(), waiting.len);
@@ -85,6 +90,7 @@ impl Interner {
                 row += 1;
             }
             let more = row - start == room;
+            looked_at += len - from;
             waiting.len = len;
             codes.resize(row, 0);
             if self.cold == 0 {
@@ -93,10 +99,20 @@ impl Interner {
             }
             // Few are left where the cache helps: more rows are waited for.
             if waiting.len > BATCH / 2 || self.cold != 0 || !more {
-                self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+                if self.new && self.cold != 0 {
+                    unknown.extend(std::iter::zip(waiting.words, waiting.rows).take(waiting.len));
+                    waiting.len = 0;
+                } else {
+                    self.look_up(&snapshot, &mut waiting, &mut unknown, codes);
+                }
             }
             if !more || unknown.len() >= most {
-                for row in add(dict, &unknown, codes)? {
+                let (no_text, added) = add(dict, &unknown, codes)?;
+                if looked_at >= BATCH {
+                    self.new = added * 8 >= looked_at * 7;
+                    looked_at = 0;
+                }
+                for row in no_text {
                     codes[row] = 0;
                     naming = naming && bad(row - first);
                 }
@@ -166,9 +182,12 @@ impl Interner {
                 cache[word.hash as usize % CACHE] = Seen { key, code };
             }
         }
+        if others[..len].iter().any(|&i| words[i].key.is_long()) {
+            len = unlike(snapshot, words, &views, &mut others[..len]);
+        }
         for &i in &others[..len] {
             let (word, row) = (&words[i], waiting.rows[i]);
-            match snapshot.find_other(word, candidates[i], views[i]) {
+            match snapshot.find(word) {
                 Some(code) => codes[row] = code,
                 None => unknown.push((*word, row)),
             }
@@ -177,10 +196,30 @@ impl Interner {
     }
 }
 
-/// Adds strings and sets their rows' codes. Returns the rows of those that are no UTF-8, ascending.
-fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> Result<Vec<usize>> {
+/// Of `others`, moves the indices of words that are not the long strings of their views to the front, and says how many these are.
+#[inline(never)]
+fn unlike(snapshot: &Snapshot, words: &[Word<'_>], views: &[Key; BATCH], others: &mut [usize]) -> usize {
+    let mut texts: [&[u8]; BATCH] = [&[]; BATCH];
+    for (text, &i) in texts.iter_mut().zip(&*others) {
+        if words[i].key.is_long() && words[i].key.hi == views[i].hi {
+            *text = snapshot.long_bytes(views[i]);
+        }
+    }
+    touch(&texts[..others.len()]);
+    let mut len = 0;
+    for (at, text) in (0..others.len()).zip(texts) {
+        let i = others[at];
+        others[len] = i;
+        // No long string is empty.
+        len += usize::from(text.is_empty() || text != words[i].bytes);
+    }
+    len
+}
+
+/// Adds strings and sets their rows' codes. Returns the rows of those that are no UTF-8, ascending, and how many strings were added.
+fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> Result<(Vec<usize>, usize)> {
     // Each string once: `numbers` has, for each of `unknown`, its index in `fresh`.
-    let mut fresh: Vec<Word<'_>> = Vec::new();
+    let mut fresh: Vec<Word<'_>> = Vec::with_capacity(unknown.len());
     let mut numbers = Vec::with_capacity(unknown.len());
     let mut table = vec![0u32; (unknown.len() * 2).next_power_of_two()];
     let mask = table.len() - 1;
@@ -206,7 +245,8 @@ fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> R
     let mut given = vec![NOT_TEXT; fresh.len()];
     // Those that are text, and their places in `fresh`; long ones go to one block.
     let mut texts = Vec::with_capacity(fresh.len());
-    let mut block = String::new();
+    let long = fresh.iter().filter(|word| word.key.is_long()).map(|word| word.bytes.len());
+    let mut block = String::with_capacity(long.sum::<usize>().min(u32::MAX as usize));
     for (number, word) in fresh.iter().enumerate() {
         let Ok(text) = std::str::from_utf8(word.bytes) else { continue };
         let mut word = *word;
@@ -223,12 +263,16 @@ fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> R
     if !block.is_empty() {
         place(dict, block, &mut texts)?;
     }
+    let mut added = 0;
     if texts.len() <= AT_ONCE || dict.len() < AT_ONCE * SHARDS {
-        add_together(dict, &texts, &mut given)?;
+        added += add_together(dict, texts.iter(), &mut given)?;
     } else {
-        texts.sort_by_key(|(word, _)| shard(word.hash));
-        for texts in texts.chunk_by(|(a, _), (b, _)| shard(a.hash) == shard(b.hash)) {
-            add_together(dict, texts, &mut given)?;
+        let (order, bounds) = by_shard(&texts);
+        // Threads begin at different shards, so that they do not wait for one another at each.
+        let first = texts.first().map_or(0, |(word, _)| word.hash as usize);
+        for shard in (0..SHARDS).map(|i| (first + i) % SHARDS) {
+            let texts = order[bounds[shard]..bounds[shard + 1]].iter().map(|&i| &texts[i as usize]);
+            added += add_together(dict, texts, &mut given)?;
         }
     }
     let mut bad = Vec::new();
@@ -238,7 +282,24 @@ fn add(dict: &Dictionary, unknown: &[(Word<'_>, usize)], codes: &mut [u32]) -> R
             code => codes[row] = code,
         }
     }
-    Ok(bad)
+    Ok((bad, added))
+}
+
+/// The indices of `texts` by their shards, and where each shard's begin.
+fn by_shard(texts: &[(Word<'_>, usize)]) -> (Vec<u32>, [usize; SHARDS + 1]) {
+    let mut bounds = [0; SHARDS + 1];
+    texts.iter().for_each(|(word, _)| bounds[shard(word.hash) + 1] += 1);
+    for shard in 0..SHARDS {
+        bounds[shard + 1] += bounds[shard];
+    }
+    let mut next = bounds;
+    let mut order = vec![0; texts.len()];
+    for (i, (word, _)) in (0..).zip(texts) {
+        let next = &mut next[shard(word.hash)];
+        order[*next] = i;
+        *next += 1;
+    }
+    (order, bounds)
 }
 
 /// A long word whose block has no number yet.
@@ -255,9 +316,17 @@ fn place(dict: &Dictionary, block: String, texts: &mut [(Word<'_>, usize)]) -> R
     Ok(())
 }
 
-fn add_together(dict: &Dictionary, texts: &[(Word<'_>, usize)], given: &mut [u32]) -> Result<()> {
-    let words: Vec<Word<'_>> = texts.iter().map(|(word, _)| *word).collect();
-    dict.add(&words, |i, code| given[texts[i].1] = code)
+/// Adds those of `texts` that are not there yet and notes the codes of all by their numbers. How many were added.
+fn add_together<'t, 'd: 't>(
+    dict: &Dictionary,
+    texts: impl Iterator<Item = &'t (Word<'d>, usize)>,
+    given: &mut [u32],
+) -> Result<usize> {
+    let (words, numbers): (Vec<Word<'_>>, Vec<usize>) = texts.copied().unzip();
+    if words.is_empty() {
+        return Ok(0);
+    }
+    dict.add(&words, |i, code| given[numbers[i]] = code)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Columns: types, values, chunks and dictionaries. Imports nothing of tidemill but the error.
+//! Columns: types, values, chunks and dictionaries. Imports nothing of tidemill but the error and sorting.
 
 mod build;
 mod chunk;
@@ -16,6 +16,7 @@ pub use chunk::{Chunk, Column, ColumnData, Locate, RowsFrom};
 pub use dictionary::{Dictionary, Strings};
 pub(crate) use interner::Interner;
 pub use key::KeyColumn;
+pub use rank::StringOrder;
 pub use schema::{Field, FieldType, Schema};
 pub use text::Text;
 pub(crate) use text::Word;

@@ -70,7 +70,9 @@ impl Table {
             Table::Wide(slots) => {
                 let load = |at| slot(slots, at).load(Ordering::Acquire);
                 let (first, second) = (load(at), load(at + 1));
-                (if first >> 32 == hash << 32 >> 32 { first } else { second }) as u32
+                // None rather than another's: a view would be loaded for nothing.
+                let found = if second >> 32 == hash << 32 >> 32 { second } else { 0 };
+                (if first >> 32 == hash << 32 >> 32 { first } else { found }) as u32
             }
         };
         code.wrapping_sub(1)
@@ -125,16 +127,20 @@ impl Table {
         !full && (matches!(self, Table::Wide(_)) || code < (1 << NARROW_CODE) - 1)
     }
 
-    /// Hashes and codes of all it holds; `hash` is a code's. Of the hashes there are only the bits that choose a slot or stand in one.
-    pub(super) fn entries(&self, hash: impl Fn(u32) -> u64) -> Vec<(u64, u32)> {
+    /// Hashes and codes of all that it holds, if its slots know the hashes: only the bits that choose a slot or stand in one.
+    pub(super) fn hashes(&self) -> Option<impl Iterator<Item = (u64, u32)>> {
+        let Table::Wide(slots) = self else { return None };
+        let slots = slots.iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|&slot| slot != 0);
+        Some(slots.map(|slot| (slot >> 32, slot as u32 - 1)))
+    }
+
+    /// The codes of all that it holds.
+    pub(super) fn codes(&self) -> Vec<u32> {
+        let code = |slot: u32| (slot & ((1 << NARROW_CODE) - 1)).checked_sub(1);
         match self {
-            Table::Narrow(slots) => {
-                let codes = slots.iter().map(|slot| slot.load(Ordering::Relaxed) & ((1 << NARROW_CODE) - 1));
-                codes.filter(|&code| code != 0).map(|code| (hash(code - 1), code - 1)).collect()
-            }
+            Table::Narrow(slots) => slots.iter().filter_map(|slot| code(slot.load(Ordering::Relaxed))).collect(),
             Table::Wide(slots) => {
-                let slots = slots.iter().map(|slot| slot.load(Ordering::Relaxed)).filter(|&slot| slot != 0);
-                slots.map(|slot| (slot >> 32, slot as u32 - 1)).collect()
+                slots.iter().filter_map(|s| (s.load(Ordering::Relaxed) as u32).checked_sub(1)).collect()
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use crate::backend::cpu::radix;
 use crate::column::key::{float_word, int_word, wide_word};
 use crate::column::{Class, Column, KeyColumn};
+use crate::sort::radix;
 
 /// A column to sort by.
 pub(super) struct Term {

@@ -19,7 +19,7 @@ use self::list::{Entry, List};
 use self::word::Word;
 use super::{Arg, Slice};
 use crate::column::key::{float_word, int_word, wide_word, word_float, word_int, word_wide};
-use crate::column::{Class, Dictionary, Value};
+use crate::column::{Class, Dictionary, StringOrder, Value};
 
 /// What a bag may forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -294,8 +294,8 @@ impl Bag {
         let read = |fresh: &mut Vec<W>, group| {
             let mut counted = store.read(group, fresh);
             let ranked: Vec<Entry<W>>;
-            if let Some((ranks, _)) = ranks {
-                let rank = |word: W| W::join(0, ranks[word.low() as usize].into());
+            if let Some(order) = ranks {
+                let rank = |word: W| W::join(0, order.ranks[word.low() as usize].into());
                 fresh.iter_mut().for_each(|word| *word = rank(*word));
                 let mut entries: Vec<_> = counted.iter().map(|e| Entry { word: rank(e.word), ..*e }).collect();
                 entries.sort_unstable_by_key(|e| e.word);
@@ -310,12 +310,7 @@ impl Bag {
     /// For strings whose order matters.
     fn ranks(&self) -> Ranks {
         let dict = self.dict.as_ref().filter(|_| self.class == Class::Str && self.keep != Keep::Distinct)?;
-        let ranks = dict.ranks();
-        let mut codes = vec![0u32; ranks.len()];
-        for (code, &rank) in ranks.iter().enumerate() {
-            codes[rank as usize] = code as u32;
-        }
-        Some((ranks, codes))
+        Some(dict.order())
     }
 
     /// The value of a word; of a string, of its code.
@@ -333,8 +328,8 @@ impl Bag {
     }
 }
 
-/// The rank of every code, and the code of every rank.
-type Ranks = Option<(Arc<Vec<u32>>, Vec<u32>)>;
+/// The order of strings, where it matters.
+type Ranks = Option<Arc<StringOrder>>;
 
 /// The values of one group.
 pub trait GroupValues {
@@ -362,7 +357,7 @@ struct Group<'a, W> {
 impl<W: Word> Group<'_, W> {
     fn value(&self, word: W) -> Value {
         match self.ranks {
-            Some((_, codes)) => self.bag.value(u64::from(codes[word.low() as usize])),
+            Some(order) => self.bag.value(u64::from(order.codes[word.low() as usize])),
             None => self.bag.value(word),
         }
     }

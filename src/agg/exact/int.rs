@@ -2,7 +2,7 @@
 
 use super::dyadic::Exact;
 use super::fixed::{Fixed, I256};
-use super::whole::{Integer, Whole, most_of, most_of_wide};
+use super::whole::{Integer, Whole, most_of_wide};
 
 /// The exact sum of integers, for many groups: 8 bytes a group, 24 where sums outgrow 64 bits, and those
 /// beyond 128 bits are exact too.
@@ -39,6 +39,8 @@ pub struct IntProductColumn {
 
 /// Rows whose bound is found together.
 const BLOCK: usize = 8192;
+/// Rows whose nulls become 0 together: few enough that they stay in a first-level cache.
+const MASKED: usize = 1024;
 
 impl IntSumColumn {
     /// Adds one value.
@@ -57,15 +59,11 @@ impl IntSumColumn {
         }
     }
 
-    /// Adds `xs[i]` to group `groups[i]` where `valid(i)`.
-    pub fn add_valid<X: Integer>(&mut self, groups: &[u32], xs: &[X], valid: impl Fn(usize) -> bool) {
-        for (at, groups, xs) in blocks(groups, xs) {
-            let xs = &xs[..groups.len()];
-            let x = |i: usize| if valid(at + i) { xs[i].into() } else { 0 };
-            if !self.sums.add_bounded(groups, most_of((0..xs.len()).map(x)), x) {
-                groups.iter().enumerate().for_each(|(i, &group)| self.add(group as usize, x(i).into()));
-            }
-        }
+    /// Adds `xs[i]` to group `groups[i]` where `valid[i]` is 1 and not 0.
+    pub fn add_valid<X: Integer>(&mut self, groups: &[u32], xs: &[X], valid: &[u8]) {
+        let mut some = [X::default(); MASKED];
+        let parts = groups.chunks(MASKED).zip(xs.chunks(MASKED)).zip(valid.chunks(MASKED));
+        parts.for_each(|((groups, xs), valid)| self.add_all(groups, mask(&mut some, xs, Some(valid))));
     }
 
     /// Adds `xs[i]` to group `groups[i]`.
@@ -112,6 +110,22 @@ impl IntProductColumn {
         }
     }
 
+    /// Adds `xs[i] · ys[i]` to group `groups[i]` where both are valid: have a 1 and not a 0 in what says so, if anything does.
+    pub fn add_valid<X: Integer, Y: Integer>(
+        &mut self,
+        groups: &[u32],
+        (xs, valid_xs): (&[X], Option<&[u8]>),
+        (ys, valid_ys): (&[Y], Option<&[u8]>),
+    ) {
+        let (mut some_xs, mut some_ys) = ([X::default(); MASKED], [Y::default(); MASKED]);
+        for (at, groups) in (0..).step_by(MASKED).zip(groups.chunks(MASKED)) {
+            let rows = at..at + groups.len();
+            let xs = mask(&mut some_xs, &xs[rows.clone()], valid_xs.map(|valid| &valid[rows.clone()]));
+            let ys = mask(&mut some_ys, &ys[rows.clone()], valid_ys.map(|valid| &valid[rows]));
+            self.add_all(groups, xs, ys);
+        }
+    }
+
     /// Adds `xs[i] · ys[i]` to group `groups[i]`.
     pub fn add_all_i128(&mut self, groups: &[u32], xs: &[i128], ys: &[i128]) {
         for ((_, groups, xs), (_, _, ys)) in blocks(groups, xs).zip(blocks(groups, ys)) {
@@ -131,6 +145,15 @@ impl IntProductColumn {
             self.add_all(&[group as u32; BLOCK][..xs.len().min(ys.len())], xs, ys);
         }
     }
+}
+
+/// `xs` with 0 in the place of those that are not valid: adding that changes no sum, and is no branch.
+fn mask<'a, X: Integer>(some: &'a mut [X; MASKED], xs: &'a [X], valid: Option<&[u8]>) -> &'a [X] {
+    let Some(valid) = valid else { return xs };
+    for ((some, &x), &ok) in some.iter_mut().zip(xs).zip(valid) {
+        *some = x.if_valid(ok);
+    }
+    &some[..xs.len().min(valid.len())]
 }
 
 /// Rows a block at a time: where it starts, its groups and its values.

@@ -147,7 +147,10 @@ impl<A: Fixed> PartialEq for Whole<A> {
 }
 
 /// An integer of at most 64 bits.
-pub trait Integer: Copy + Into<i64> {
+pub trait Integer: Copy + Default + Into<i64> {
+    /// Itself if `valid` is 1, and 0 if it is 0.
+    fn if_valid(self, valid: u8) -> Self;
+
     /// The least power of two that is above every magnitude but may equal that of a negative one: bits, not comparisons.
     fn most_of(xs: &[Self]) -> u128;
 }
@@ -162,6 +165,11 @@ macro_rules! integer {
 
         impl Integer for $ty {
             #[inline]
+            fn if_valid(self, valid: u8) -> Self {
+                self & <$ty>::from(valid).wrapping_neg()
+            }
+
+            #[inline]
             fn most_of(xs: &[Self]) -> u128 {
                 1 << $name(xs)
             }
@@ -171,14 +179,7 @@ macro_rules! integer {
 
 integer!(bits_i64 i64, bits_i32 i32);
 
-/// [`Integer::most_of`] of some values.
-#[inline]
-pub(super) fn most_of(xs: impl Iterator<Item = i64>) -> u128 {
-    let bits = xs.fold(0, |bits, x| bits | (x ^ (x >> 63)));
-    1u128 << (64 - bits.leading_zeros())
-}
-
-/// The same for 128 bits; `None` beyond 64.
+/// [`Integer::most_of`] of integers of 128 bits; `None` beyond 64.
 #[inline]
 pub(super) fn most_of_wide(xs: impl Iterator<Item = i128>) -> Option<u128> {
     let bits = xs.fold(0, |bits, x| bits | (x ^ (x >> 127)));

@@ -1,7 +1,6 @@
 //! The CPU backend: every worker runs morsels through the program and into group states of its own; nothing is shared
 //! while it runs, and the caller merges the workers' partials.
 
-pub mod radix;
 mod select;
 mod worker;
 
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use super::{Backend, Feed, Worker};
 use crate::Result;
 use crate::plan::Stage;
+pub use crate::sort::radix;
 
 /// All cores, or as many as asked for.
 #[derive(Debug, Clone)]

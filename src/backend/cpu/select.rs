@@ -190,13 +190,8 @@ impl<'a> Picked<'a> {
         debug_assert!(key.class != Class::Wide || key.hi.len() == key.lo.len());
         if let Some(valid) = self.valid.as_deref() {
             // What stands under a null is arbitrary: the key's word there is 0.
-            for (i, &ok) in valid.iter().enumerate() {
-                if ok == 0 {
-                    key.lo[i] = 0;
-                    if let Some(hi) = key.hi.get_mut(i) {
-                        *hi = 0;
-                    }
-                }
+            for words in [&mut key.lo, &mut key.hi] {
+                words.iter_mut().zip(valid).for_each(|(word, &ok)| *word &= u64::from(ok).wrapping_neg());
             }
             key.valid = Some(valid.to_vec());
         }

@@ -422,7 +422,9 @@ impl<V: Values> Reader<V> {
                 Stored::Plain(place) => *place = self.values.read(data, *place, &mut slots[..values])?,
                 Stored::Keys(keys) => keys.look_up(data, &self.dictionary, &mut slots[..values])?,
             }
-            spread(slots, values, |row| valid.get(at + row));
+            if values < now {
+                spread(slots, values, |row| valid.get(at + row));
+            }
             self.page.rows -= now;
             at += now;
         }

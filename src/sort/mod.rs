@@ -1,0 +1,3 @@
+//! Sorting on all cores. Imports nothing of tidemill.
+
+pub mod radix;
