@@ -24,6 +24,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+var<private> values: Params; // the same, read once
 @group(0) @binding(1) var<storage, read> planes: array<u32>;
 // The row of every item, and its key.
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
@@ -64,6 +65,7 @@ fn take_extreme(cell: u32, value: vec4<u32>, word: u32) {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
+    values = params;
     let group = tile_of(at);
     if (group >= params.groups) {
         return;

@@ -16,6 +16,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+var<private> values: Params; // the same, read once
 @group(0) @binding(1) var<storage, read> planes: array<u32>;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 // [complement of the lowest bit + BIAS, highest bit + BIAS, flags]; the first two 0 if there is no such value.
@@ -39,6 +40,7 @@ fn highest_bit(words: vec4<u32>) -> u32 {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
+    values = params;
     let tile = tile_of(at);
     if (tile >= params.tiles) {
         return;

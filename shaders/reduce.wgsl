@@ -1,8 +1,14 @@
 // One state for all items: each tile gives a record, and records are reduced by the same kernel until one tile holds all.
 // Neighbouring invocations read neighbouring items.
 //
-// `load(i)` is the state of the i-th item; it comes from shared/segmented_reduce_rows.wgsl or its _records twin, whose
-// segments are not read here.
+// `with_item` takes the i-th item up and `state_of` closes what was taken up: shared/reduce_rows.wgsl or its _records
+// twin, with what they read from shared/segmented_reduce_rows.wgsl or its _records twin, whose segments are not read here.
+
+// What an invocation has of its items so far.
+struct Partial {
+    state: vec4<u32>,
+    carries: vec3<u32>,
+}
 
 // Invocations that combine the workgroup's states before the first of them combines theirs: a tree of two levels waits at
 // two barriers, a binary one at as many as the workgroup's size has bits.
@@ -27,15 +33,22 @@ fn state_at(i: u32) -> vec4<u32> {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
+    values = params;
     let tile = tile_of(at);
     if (tile >= params.tiles) {
         return;
     }
-    var state = identity();
-    let end = min(tile * TILE + TILE, params.n);
-    for (var i = tile * TILE + at.local; i < end; i += WORKGROUP) {
-        state = combine(state, load(i));
+    var partial = Partial(identity(), vec3<u32>(0u));
+    let end = min(tile * REDUCE_TILE + REDUCE_TILE, params.n);
+    for (var first = tile * REDUCE_TILE + at.local; first < end; first += AT_ONCE * WORKGROUP) {
+        for (var k = 0u; k < AT_ONCE; k++) { // unrolled
+            let i = first + k * WORKGROUP;
+            if (i < end) {
+                partial = with_item(partial, i);
+            }
+        }
     }
+    var state = state_of(partial);
     put_state(at.local, state);
     workgroupBarrier(); // every state is written
     if (at.local < COMBINERS) {

@@ -26,6 +26,7 @@ fn run_with_left(run: u32, step: u32) -> vec4<u32> {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(at: Invocation) {
+    values = params;
     let tile = tile_of(at);
     if (tile >= params.tiles) {
         return;

@@ -6,10 +6,11 @@ const PAIRS: bool = true;
 @group(0) @binding(5) var<storage, read_write> values_out: array<u32>;
 
 fn value_at(i: u32) -> u32 {
-    if (params.iota != 0u) {
-        return i;
+    var value = i;
+    if (params.iota == 0u) {
+        value = values_in[i];
     }
-    return values_in[i];
+    return value;
 }
 
 fn put_value(place: u32, value: u32) {

@@ -8,6 +8,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+var<private> values: Params; // the same, read once
 @group(0) @binding(1) var<storage, read> states: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> segments: array<u32>;
 @group(0) @binding(3) var<storage, read_write> output: array<u32>;

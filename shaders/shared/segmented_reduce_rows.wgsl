@@ -16,6 +16,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+var<private> values: Params; // the same, read once
 @group(0) @binding(1) var<storage, read> planes: array<u32>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> segments: array<u32>;
@@ -23,9 +24,13 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> record_segments: array<u32>;
 @group(0) @binding(6) var<storage, read_write> record_states: array<vec4<u32>>;
 
-fn load(i: u32) -> vec4<u32> {
+fn row_of(i: u32) -> u32 {
     if (ORDERED == 0u) {
-        return value_of(i);
+        return i;
     }
-    return value_of(order[i]);
+    return order[i];
+}
+
+fn load(i: u32) -> vec4<u32> {
+    return value_of(row_of(i));
 }

@@ -14,8 +14,9 @@ fn add_words(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
     return sum;
 }
 
-fn negate_words(a: vec4<u32>) -> vec4<u32> {
-    return add_words(~a, vec4<u32>(1u, 0u, 0u, 0u));
+// a, or -a where the sign is ones.
+fn signed(a: vec4<u32>, sign: u32) -> vec4<u32> {
+    return add_words(a ^ vec4<u32>(sign), vec4<u32>(sign & 1u, 0u, 0u, 0u));
 }
 
 fn identity() -> vec4<u32> {

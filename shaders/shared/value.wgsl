@@ -4,24 +4,26 @@
 // its fixed-point expansion that falls into bits [base, base + 96). 2^31 slices below 2^96 fit 128 bits in two's
 // complement. The host adds the windows' sums.
 //
-// The kernel declares `planes` and the members x_at, y_at, x_valid, y_valid, stride and base of `params`. X_WORDS and
+// The kernel declares `planes` and the members x_at, y_at, x_valid, y_valid, stride and base of `values`: its parameters,
+// read once before its loop, since drivers that run on a CPU read a uniform block for every lane at every use. X_WORDS and
 // Y_WORDS are the words of a value's magnitude, MAGNITUDE those of the product (or of x alone). X_NULLABLE and Y_NULLABLE
 // say whether there are validity planes.
 
-// ± magnitude · 2^exponent; a zero stands for NaN and the infinities, which the flags report.
+// ± magnitude · 2^exponent; a zero stands for NaN and the infinities, which the flags report. The sign is a mask: zeros, or
+// ones where the value is negative. Nothing here branches on a value, since the lanes of a subgroup differ.
 struct Real {
     magnitude: vec4<u32>,
     exponent: i32,
-    negative: bool,
+    sign: u32,
 }
 
 fn is_valid(row: u32) -> bool {
     var valid = true;
     if (X_NULLABLE != 0u) {
-        valid = planes[params.x_valid + row] != 0u;
+        valid = planes[values.x_valid + row] != 0u;
     }
     if (Y_NULLABLE != 0u) {
-        valid = valid && planes[params.y_valid + row] != 0u;
+        valid = valid && planes[values.y_valid + row] != 0u;
     }
     return valid;
 }
@@ -30,12 +32,12 @@ fn words_at(kind: u32, first: u32, row: u32) -> vec4<u32> {
     var words = vec4<u32>(0u);
     words.x = planes[first + row];
     if (kind == KIND_I64 || kind == KIND_F64 || kind == KIND_TWO_WORDS) {
-        words.y = planes[first + params.stride + row];
+        words.y = planes[first + values.stride + row];
     }
     if (kind == KIND_I128 || kind == KIND_FOUR_WORDS) {
-        words.y = planes[first + params.stride + row];
-        words.z = planes[first + 2u * params.stride + row];
-        words.w = planes[first + 3u * params.stride + row];
+        words.y = planes[first + values.stride + row];
+        words.z = planes[first + 2u * values.stride + row];
+        words.w = planes[first + 3u * values.stride + row];
     }
     return words;
 }
@@ -43,27 +45,18 @@ fn words_at(kind: u32, first: u32, row: u32) -> vec4<u32> {
 fn real_of(kind: u32, words: vec4<u32>) -> Real {
     if (kind == KIND_F64) {
         let biased = (words.y >> 20u) & 0x7ffu;
-        var high = words.y & 0xfffffu;
-        var exponent = -1074;
-        if (biased == 0x7ffu) {
-            return Real(vec4<u32>(0u), 0, false);
-        }
-        if (biased != 0u) {
-            high |= 0x100000u;
-            exponent = i32(biased) - 1075;
-        }
-        return Real(vec4<u32>(words.x, high, 0u, 0u), exponent, (words.y >> 31u) != 0u);
+        let fraction = vec4<u32>(words.x, (words.y & 0xfffffu) | select(0u, 0x100000u, biased != 0u), 0u, 0u);
+        let magnitude = select(fraction, vec4<u32>(0u), biased == 0x7ffu);
+        // Numbers without the leading bit have the exponent of the smallest that have it.
+        return Real(magnitude, i32(max(biased, 1u)) - 1075, u32(bitcast<i32>(words.y) >> 31u));
     }
     var extended = words;
     if (kind == KIND_I64) {
-        let sign = u32(i32(words.y) >> 31u);
-        extended = vec4<u32>(words.xy, sign, sign);
+        let fill = u32(bitcast<i32>(words.y) >> 31u);
+        extended = vec4<u32>(words.xy, fill, fill);
     }
-    let negative = (extended.w >> 31u) != 0u;
-    if (negative) {
-        extended = negate_words(extended);
-    }
-    return Real(extended, 0, negative);
+    let sign = u32(bitcast<i32>(extended.w) >> 31u);
+    return Real(signed(extended, sign), 0, sign);
 }
 
 // 1 NaN, 2 +infinity, 4 -infinity; 0 for finite values and integers.
@@ -86,18 +79,19 @@ fn multiply(a: u32, b: u32) -> vec2<u32> {
     return vec2<u32>((low & 0xffffu) | (middle << 16u), high);
 }
 
-// The signed slice of x (of x · y, where there is a y) in bits [base, base + 96).
+// The slice of x (of x · y, where there is a y) in bits [base, base + 96), and the sign. The slice is bit by bit the other
+// way round where the sign is ones: its negative less one.
 fn slice_of(x: Real, y: Real) -> vec4<u32> {
     var magnitude: array<u32, MAGNITUDE>;
     var exponent = x.exponent;
-    var negative = x.negative;
+    var sign = x.sign;
     if (Y_KIND == KIND_NONE) {
-        for (var i = 0u; i < X_WORDS; i++) {
+        for (var i = 0u; i < X_WORDS; i++) { // unrolled
             magnitude[i] = x.magnitude[i];
         }
     } else {
         exponent += y.exponent;
-        negative = x.negative != y.negative;
+        sign ^= y.sign;
         for (var i = 0u; i < MAGNITUDE; i++) {
             magnitude[i] = 0u;
         }
@@ -115,28 +109,31 @@ fn slice_of(x: Real, y: Real) -> vec4<u32> {
     }
     // The magnitude moves up by `up` bits: by a part of a word first, then by whole words. No word is picked by an index
     // that differs between lanes: an array in registers has none.
-    let up = exponent - bitcast<i32>(params.base);
+    let up = exponent - bitcast<i32>(values.base);
     let part = u32(up) & 31u;
-    let words = up >> 5u;
-    var slice = vec4<u32>(0u);
+    // Word i of what was moved goes to word i - down of the slice.
+    let down = -(up >> 5u);
+    var slice = vec3<u32>(0u);
     var below = 0u;
-    for (var i = 0u; i <= MAGNITUDE; i++) {
-        var word = 0u;
-        if (i < MAGNITUDE) {
-            word = magnitude[i];
-        }
+    for (var i = 0u; i < MAGNITUDE; i++) { // unrolled
         // Two shifts, since one by 32 is no shift in WGSL.
-        let moved = (word << part) | ((below >> 1u) >> (31u - part));
-        let to = i32(i) + words;
-        slice.x = select(slice.x, moved, to == 0);
-        slice.y = select(slice.y, moved, to == 1);
-        slice.z = select(slice.z, moved, to == 2);
-        below = word;
+        let moved = (magnitude[i] << part) | ((below >> 1u) >> (31u - part));
+        slice = select(slice, vec3<u32>(moved), vec3<i32>(i32(i)) - vec3<i32>(0, 1, 2) == vec3<i32>(down));
+        below = magnitude[i];
     }
-    if (negative) {
-        slice = negate_words(slice);
+    let top = (below >> 1u) >> (31u - part);
+    slice = select(slice, vec3<u32>(top), vec3<i32>(i32(MAGNITUDE)) - vec3<i32>(0, 1, 2) == vec3<i32>(down));
+    return vec4<u32>(slice ^ vec3<u32>(sign), sign);
+}
+
+// `slice_of` a row's values; zeros where one is null.
+fn slice_at(row: u32) -> vec4<u32> {
+    let x = words_at(X_KIND, values.x_at, row);
+    var y = vec4<u32>(0u);
+    if (Y_KIND != KIND_NONE) {
+        y = words_at(Y_KIND, values.y_at, row);
     }
-    return slice;
+    return select(vec4<u32>(0u), slice_of(real_of(X_KIND, x), real_of(Y_KIND, y)), is_valid(row));
 }
 
 // Words whose unsigned order is the value's order; every NaN is the largest.
@@ -165,16 +162,17 @@ fn value_of(row: u32) -> vec4<u32> {
     if (OP == OP_COUNT) {
         return vec4<u32>(1u, 0u, 0u, 0u);
     }
-    let x = words_at(X_KIND, params.x_at, row);
+    let x = words_at(X_KIND, values.x_at, row);
     if (OP == OP_MIN || OP == OP_MAX) {
         return ordered(X_KIND, x);
     }
     var y = vec4<u32>(0u);
     if (Y_KIND != KIND_NONE) {
-        y = words_at(Y_KIND, params.y_at, row);
+        y = words_at(Y_KIND, values.y_at, row);
     }
     if (OP == OP_FLAGS) {
         return vec4<u32>(flags_of(X_KIND, x) | flags_of(Y_KIND, y), 0u, 0u, 0u);
     }
-    return slice_of(real_of(X_KIND, x), real_of(Y_KIND, y));
+    let slice = slice_of(real_of(X_KIND, x), real_of(Y_KIND, y));
+    return add_words(slice, vec4<u32>(slice.w & 1u, 0u, 0u, 0u));
 }

@@ -38,10 +38,17 @@ pub fn partition(shape: &Shape) -> u32 {
 }
 
 /// The constants of the radix sort's kernels.
-pub(super) fn constants(shape: &Shape) -> [(&'static str, u32); 3] {
+pub(super) fn constants(shape: &Shape) -> [(&'static str, u32); 5] {
     let slices = (items(shape) * shape.workgroup).div_ceil(SLICE_WORDS);
-    let slice = items(shape).div_ceil(slices) * shape.workgroup;
-    [("RADIX_ITEMS", items(shape)), ("PARTITION", partition(shape)), ("SLICE", slice)]
+    let slice_items = items(shape).div_ceil(slices);
+    [
+        ("RADIX_ITEMS", items(shape)),
+        ("PARTITION", partition(shape)),
+        ("SLICE", slice_items * shape.workgroup),
+        ("SLICE_ITEMS", slice_items),
+        // Counts of digits that an invocation turns into places.
+        ("COUNTS", 256 / shape.workgroup * shape.most_subgroups()),
+    ]
 }
 
 /// The kernel.

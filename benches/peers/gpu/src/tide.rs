@@ -3,7 +3,7 @@
 use tidemill::backend::gpu::stages::{Along, reduce_all, scan, sort, sort_words};
 use tidemill::backend::gpu::{Adapter, Engine, Gpu, Kept, Options, Recording, Traffic};
 use tidemill::kernel::value::{Kind, Op, Reduction, ValuePlanes};
-use tidemill::kernel::{Kernel, Params, Shape, assemble};
+use tidemill::kernel::{Kernel, Params, Shape, assemble, reduce};
 
 pub struct Tide {
     engine: Engine,
@@ -47,9 +47,14 @@ fn main(at: Invocation) {
         return;
     }
     var sum = 0u;
-    let end = min(tile * TILE + TILE, params.n);
-    for (var i = tile * TILE + at.local; i < end; i += WORKGROUP) {
-        sum += data[i];
+    let end = min(tile * REDUCE_TILE + REDUCE_TILE, params.n);
+    for (var first = tile * REDUCE_TILE + at.local; first < end; first += AT_ONCE * WORKGROUP) {
+        for (var k = 0u; k < AT_ONCE; k++) { // unrolled
+            let i = first + k * WORKGROUP;
+            if (i < end) {
+                sum += data[i];
+            }
+        }
     }
     sums_of[at.local] = sum;
     workgroupBarrier();
@@ -164,10 +169,10 @@ impl Tide {
 
     pub fn plain_sum(&mut self, data: &Kept, n: usize) -> u32 {
         let (mut rec, shape) = (Recording::new(), self.shape());
-        let text = assemble(&shape, &[], &[PLAIN]);
+        let text = assemble(&shape, &reduce::constants(&shape), &[PLAIN]);
         let (mut from, mut n) = (rec.import(data), n as u32);
         loop {
-            let tiles = shape.tiles(n);
+            let tiles = n.div_ceil(reduce::tile(&shape));
             let sums = rec.words("sums", tiles.into());
             let kernel = Kernel::new("plain_sum", "main", text.clone());
             let bindings = [("data", from.into()), ("sums", sums.into())];

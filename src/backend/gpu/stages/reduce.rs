@@ -83,7 +83,8 @@ pub fn reduce_all(
     let words = u64::from(reduction.words());
     let output = rec.words("state", words);
     // No item at all still gives the identity.
-    let mut tiles = shape.tiles(n).max(1);
+    let tile = all_rows::tile(shape);
+    let mut tiles = n.div_ceil(tile).max(1);
     let mut states = rec.words("record states", u64::from(tiles) * 4);
     let params = rows_params(values, base, n, tiles);
     let bindings = [
@@ -99,7 +100,7 @@ pub fn reduce_all(
     rec.dispatch(all_rows::rows(shape, reduction, &values, order.is_some()), params, &bindings, tiles, traffic);
     while tiles > 1 {
         let n = tiles;
-        tiles = shape.tiles(n);
+        tiles = n.div_ceil(tile);
         let next = rec.words("record states", u64::from(tiles) * 4);
         let params = SegmentedReduceRecordsParams { n, tiles, is_last: u32::from(tiles == 1) };
         let bindings = [("states", states.into()), ("output", output.into()), ("record_states", next.into())];
@@ -169,10 +170,11 @@ mod tests {
         everywhere(|engine, place| {
             let shape = engine.shape();
             let mut random = Random::new(16);
-            let most = sizes(&shape).pop().unwrap();
+            let tile = all_rows::tile(&shape);
+            let most = 3 * tile + 7;
             let table = Table::new(&mut random, most);
             for (name, reduction, values, base) in reductions(&table) {
-                for n in [0, 1, shape.tile(), shape.tile() + 1, most] {
+                for n in [0, 1, shape.tile() + 1, tile, tile + 1, most] {
                     let rows: Vec<u32> = (0..n).map(|_| random.below(table.rows)).collect();
                     for rows in [None, Some(rows)] {
                         let mut rec = Recording::new();
