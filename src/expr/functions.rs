@@ -1,6 +1,7 @@
 //! The scalar functions by name: their arguments, their types, and the operations they become.
 
 use super::bind::Binder;
+use super::interval::Interval;
 use super::numeric::decimal;
 use super::program::{DateField, DatePeriod, NodeId, Op, Rounding};
 use super::text::TextFn;
@@ -94,6 +95,7 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("if", 3, 3),
     ("try", 1, 1),
     ("date_trunc", 2, 2),
+    ("time_bucket", 2, 2),
     ("lower", 1, 1),
     ("upper", 1, 1),
     ("trim", 1, 2),
@@ -187,6 +189,7 @@ impl Binder<'_> {
                 Ok(self.push(Op::Try, ids, ty))
             }
             "date_trunc" => self.date_trunc(&ids, args, expr),
+            "time_bucket" => self.time_bucket(&ids, args, expr),
             _ => self.text_function(name, ids, args, expr),
         }
     }
@@ -435,6 +438,42 @@ impl Binder<'_> {
                 Ok(self.push(Op::Sub, vec![id, rest], ty))
             }
         }
+    }
+
+    /// The start of the span that a time is in; spans follow one another from 1970-01-01T00:00:00 on, in both directions.
+    fn time_bucket(&mut self, ids: &[NodeId], args: &[Expr], expr: &Expr) -> Result<NodeId> {
+        let width = match self.builder.constant(ids[0]) {
+            Some(Value::Str(text)) => text.parse::<Interval>().map_err(|error| match error {
+                crate::Error::Usage { message, help } => self.error(&args[0], message, &help.unwrap_or_default()),
+                error => error,
+            })?,
+            _ => {
+                let message = format!("the width of `time_bucket` must be a constant string in `{expr}`");
+                return Err(self.error(&args[0], message, "write time_bucket('10 seconds', x)"));
+            }
+        };
+        let (id, ty) = (ids[1], self.ty(ids[1]));
+        let (ticks, unit) = match &ty {
+            Type::Null => return Ok(id),
+            Type::Date => {
+                (width.ticks(1).filter(|seconds| seconds % 86_400 == 0).map(|seconds| seconds / 86_400), "day")
+            }
+            Type::Timestamp(unit) => (width.ticks(unit.per_second()), unit.name()),
+            ty => return Err(self.not_a_date("time_bucket", ty, &args[1])),
+        };
+        let Some(ticks) = ticks.filter(|&ticks| ticks > 0) else {
+            let message = format!(
+                "'{width}' is no whole number of the ticks of `{}`, which is {ty} (a tick is 1 {unit})",
+                args[1]
+            );
+            return Err(self.error(&args[0], message, ""));
+        };
+        let rest = self.push(Op::IntFloorMod(ticks), vec![id], Type::Int64);
+        if ty == Type::Date {
+            let days = self.push(Op::Sub, vec![id, rest], Type::Int64);
+            return Ok(self.push(Op::IntRange { min: i32::MIN.into(), max: i32::MAX.into() }, vec![days], ty));
+        }
+        Ok(self.push(Op::Sub, vec![id, rest], ty))
     }
 
     fn text_function(&mut self, name: &str, ids: Vec<NodeId>, args: &[Expr], expr: &Expr) -> Result<NodeId> {

@@ -12,6 +12,7 @@ mod build;
 mod cast;
 mod display;
 mod functions;
+mod interval;
 mod lut;
 mod numeric;
 mod parse;
@@ -26,6 +27,7 @@ pub mod wgsl;
 
 pub use bind::Binder;
 pub use functions::is_function;
+pub use interval::Interval;
 pub use parse::{OrderItem, parse, parse_assignment, parse_item, parse_items, parse_order};
 pub use program::{DateField, DatePeriod, InputColumn, Node, NodeId, Op, Origin, Program, Rounding, Split};
 pub use row::{Fault, eval, eval_row};
