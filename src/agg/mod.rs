@@ -10,6 +10,7 @@ mod group;
 mod keys;
 mod layout;
 mod partial;
+mod portable;
 mod rows;
 mod state;
 
@@ -22,5 +23,6 @@ pub use group::GroupTable;
 pub use keys::KeyRows;
 pub use layout::{Layout, Ranks};
 pub use partial::{Merger, Partial};
+pub use portable::PartialShape;
 pub use rows::{ArgColumn, ArgData, Rows};
 pub use state::State;

@@ -15,6 +15,15 @@ pub struct Partial {
     pub states: Vec<State>,
 }
 
+impl Partial {
+    /// The listed groups, in the listed order, as a partial of their own.
+    pub fn gather(&self, groups: &[u32]) -> Partial {
+        let keys = self.keys.iter().map(|key| key.gather(groups)).collect();
+        let states = self.states.iter().map(|state| state.gather(groups)).collect();
+        Partial { groups: groups.len(), keys, states }
+    }
+}
+
 /// Merges partials, and takes rows in directly.
 ///
 /// Merging is associative and commutative, and an empty partial is its identity, up to the order of groups: what is read
@@ -90,6 +99,19 @@ impl Merger {
         for (state, from) in states.iter_mut().zip(partial.states) {
             state.absorb(from, ids);
         }
+    }
+
+    /// The listed groups, in the listed order, as a partial of their own.
+    pub fn gather(&self, groups: &[u32]) -> Partial {
+        let keys = self.table.keys().iter().map(|key| key.gather(groups)).collect();
+        let mut states: Vec<State> = self.states.iter().map(|state| state.gather(groups)).collect();
+        for state in &mut states {
+            if let (State::Count(counts), false) = (state, self.rows.is_empty()) {
+                let rows = groups.iter().map(|&group| self.rows[group as usize]);
+                counts.iter_mut().zip(rows).for_each(|(count, rows)| *count = count.wrapping_add(rows));
+            }
+        }
+        Partial { groups: groups.len(), keys, states }
     }
 
     /// Distinct keys so far.

@@ -229,6 +229,39 @@ impl Bag {
         Bag { groups: groups.len(), dict: self.dict.clone(), words, ..*self }
     }
 
+    /// For class Str: other codes for the same strings, those of `dict`; `code` is asked for each code that is there.
+    pub fn recode(&mut self, dict: Option<&Arc<Dictionary>>, mut code: impl FnMut(u32) -> u32) {
+        let mut bag = Bag::new(self.class, self.keep);
+        bag.resize(self.groups);
+        if let Words::Narrow(store) = &self.words {
+            let mut fresh = Vec::new();
+            for group in 0..self.groups {
+                let counted = store.read(group, &mut fresh);
+                let words = fresh.iter().map(|&word| (word, 1)).chain(counted.iter().map(|e| (e.word, e.times)));
+                let entries: Vec<_> =
+                    words.map(|(word, times)| (group as u32, 0, code(word as u32).into(), times)).collect();
+                bag.import(dict, entries.into_iter());
+            }
+        }
+        bag.dict = dict.cloned();
+        *self = bag;
+    }
+
+    /// For class Str: calls `each` with every code that is there, and gives the dictionary; `None` for other classes, or if
+    /// there is none.
+    pub fn codes(&self, mut each: impl FnMut(u32)) -> Option<&Arc<Dictionary>> {
+        if let (Words::Narrow(store), Class::Str) = (&self.words, self.class) {
+            let mut fresh = Vec::new();
+            for group in 0..self.groups {
+                let counted = store.read(group, &mut fresh);
+                fresh.iter().for_each(|&word| each(word as u32));
+                counted.iter().for_each(|e| each(e.word as u32));
+            }
+            return self.dict.as_ref();
+        }
+        None
+    }
+
     /// Appends the bytes of all groups; [`Bag::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
         match &self.words {
