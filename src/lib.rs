@@ -43,6 +43,7 @@ pub mod kernel;
 pub mod output;
 pub mod plan;
 mod simd;
+pub mod stream;
 
 pub use backend::Device;
 pub use column::Type;

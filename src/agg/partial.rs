@@ -93,12 +93,19 @@ impl Merger {
         }
     }
 
-    /// Merges a partial in that is not needed any more: what can be taken over is not copied.
-    pub fn absorb(&mut self, partial: Partial) {
+    /// Merges a partial in that is not needed any more: what can be taken over is not copied. Gives the number that each of its
+    /// groups has here.
+    pub fn absorb(&mut self, partial: Partial) -> &[u32] {
         let (ids, states) = self.intern(partial.groups, &partial.keys);
         for (state, from) in states.iter_mut().zip(partial.states) {
             state.absorb(from, ids);
         }
+        &self.ids
+    }
+
+    /// All of it, copied.
+    pub fn partial(&self) -> Partial {
+        self.clone().finish()
     }
 
     /// The listed groups, in the listed order, as a partial of their own.
@@ -219,7 +226,7 @@ mod tests {
             prop_assert_eq!(&read(merged(&[&pa, &pb, &pc])), &whole); // merge ∘ split = id
             prop_assert_eq!(&read(merged(&[&pc, &pa, &pb])), &whole); // commutative
             let mut absorbed = Merger::new(&pa.keys, &specs());
-            [&pb, &pa, &pc].into_iter().for_each(|p| absorbed.absorb(p.clone()));
+            [&pb, &pa, &pc].into_iter().for_each(|p| _ = absorbed.absorb(p.clone()));
             prop_assert_eq!(&read(absorbed.finish()), &whole);
             prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
             let empty = of(&[]);

@@ -28,8 +28,7 @@ impl Partial {
             out.extend_from_slice(key.valid.as_deref().unwrap_or_default());
             if key.class == Class::Str {
                 let present = |group: &usize| key.is_valid(*group);
-                let mut codes: Vec<u32> =
-                    (0..self.groups).filter(present).map(|group| key.lo[group] as u32).collect();
+                let mut codes: Vec<u32> = (0..self.groups).filter(present).map(|group| key.lo[group] as u32).collect();
                 codes.sort_unstable();
                 codes.dedup();
                 put_texts(key.dict.as_ref(), &codes, out);
