@@ -21,6 +21,7 @@ mod program;
 mod row;
 mod source;
 mod text;
+mod times;
 mod tree;
 mod vector;
 pub mod wgsl;

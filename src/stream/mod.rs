@@ -9,10 +9,13 @@
 //! A batch that was not committed is done again over the range that was logged: the same rows give the same bytes, on any device, so
 //! an idempotent sink shows each exactly once. The protocol and its files: [`log`]. The policies: `docs/streaming.md`.
 
+mod chain;
+mod going;
 pub mod log;
 mod mode;
 mod plan;
 mod progress;
+mod promise;
 mod query;
 mod runner;
 pub mod sink;

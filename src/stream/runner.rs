@@ -2,38 +2,26 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Date32Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-};
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use serde_json::{Value as Json, json};
 
+use super::chain::{Chain, forget, split_state, write_state};
+use super::going::{Going, output_schema};
 use super::log::{Kind, Log, Offsets, Recovery, pretty, recover};
-use super::plan::{StreamPlan, WINDOW_END, Windows, check, plan};
+use super::plan::{StreamPlan, check, plan};
+use super::promise::{fresh_name, guarantee, lock};
 use super::query::Query;
 use super::sink::BatchOutput;
 use super::state::{State, put_pane, take_apart};
 use super::{Guarantee, OutputMode, Progress};
-use crate::agg::{Partial, PartialShape};
 use crate::column::{Field as Column, FieldType, Schema};
 use crate::exec::Session;
 use crate::plan::Named;
 use crate::{Engine, Error, Result};
 
-/// A full state is written when the deltas since the last take more than it did, and at least so much: what is written for a batch is
-/// in proportion to what it changed, and what is read to go on is at most twice the state.
-const LEAST_DELTAS: u64 = 1 << 20;
-/// And after so many batches at the latest.
-const MOST_DELTAS: u64 = 256;
-/// Groups of windows that are finished together.
-const TOGETHER: usize = 1 << 14;
 /// The watermark that closes every window.
 const END: i64 = i64::MAX;
 
@@ -57,27 +45,8 @@ pub(super) struct Runner {
     chain: Chain,
 }
 
-/// What is made as soon as the columns are known.
-struct Going {
-    schema: Schema,
-    session: Session,
-    windows: Option<Windows>,
-    shape: PartialShape,
-    state: State,
-    output: SchemaRef,
-}
-
-/// The states since the last full one.
-#[derive(Debug, Clone, Copy, Default)]
-struct Chain {
-    /// The batch of the full state; `None` if there is none yet.
-    full: Option<u64>,
-    full_bytes: u64,
-    delta_bytes: u64,
-}
-
 impl Runner {
-    pub fn open(mut query: Query, engine: &Engine) -> Result<Runner> {
+    pub fn open(query: Query, engine: &Engine) -> Result<Runner> {
         check(&query.job, query.window.as_ref(), query.watermark, query.mode)?;
         let guarantee = guarantee(&query)?;
         let mut runner = Runner {
@@ -93,11 +62,7 @@ impl Runner {
             next: 0,
             watermark: None,
             chain: Chain::default(),
-            query: {
-                // The source may have more to say below.
-                query.keep = query.keep.max(1);
-                query
-            },
+            query,
         };
         let mut known = None;
         if let (Some(folder), true) = (runner.query.checkpoint.clone(), guarantee != Guarantee::None) {
@@ -427,210 +392,4 @@ impl Runner {
         }
         Ok(progress)
     }
-}
-
-impl Going {
-    /// What a batch gives that moves the watermark from `before` to `after`.
-    fn output(
-        &self,
-        mode: OutputMode,
-        before: Option<i64>,
-        after: Option<i64>,
-        changed: &HashMap<i64, Vec<u32>>,
-    ) -> Result<Vec<RecordBatch>> {
-        let Some(windows) = &self.windows else {
-            let groups = match mode {
-                OutputMode::Update => self.state.all(Some(changed.get(&0).map_or(&[], Vec::as_slice))),
-                _ => self.state.all(None),
-            };
-            return self.session.result(groups);
-        };
-        let starts = match (mode, after) {
-            (OutputMode::Append, Some(after)) => self.state.closed(windows, before, after),
-            (OutputMode::Append, None) => return Ok(Vec::new()),
-            (OutputMode::Update, _) => {
-                let mut starts = self.state.open(windows, before);
-                starts.retain(|&window| windows.spans.panes(window).any(|pane| changed.contains_key(&pane)));
-                starts
-            }
-            (OutputMode::Complete, _) => self.state.open(windows, None),
-        };
-        let only = (mode == OutputMode::Update).then_some(changed);
-        // In complete mode there may be an order over all windows.
-        let together = if mode == OutputMode::Complete { usize::MAX } else { TOGETHER };
-        let mut rows = Vec::new();
-        let mut waiting: Vec<Partial> = Vec::new();
-        let mut count = 0;
-        for window in starts {
-            let groups = self.state.window(windows, window, only);
-            count += groups.groups;
-            waiting.push(groups);
-            if count >= together {
-                rows.extend(self.finish(windows, std::mem::take(&mut waiting))?);
-                count = 0;
-            }
-        }
-        if !waiting.is_empty() {
-            rows.extend(self.finish(windows, waiting)?);
-        }
-        Ok(rows)
-    }
-
-    /// The rows of windows, each with its end beside its start.
-    fn finish(&self, windows: &Windows, partials: Vec<Partial>) -> Result<Vec<RecordBatch>> {
-        let groups = match <[Partial; 1]>::try_from(partials) {
-            Ok([one]) => one,
-            Err(partials) => {
-                let stage = &self.session.plan().stage;
-                let mut merger = crate::agg::Merger::new(&stage.key_shape(), &stage.states);
-                partials.into_iter().for_each(|partial| _ = merger.absorb(partial));
-                merger.finish()
-            }
-        };
-        let rows = self.session.result(groups)?;
-        rows.into_iter().map(|rows| with_ends(&rows, windows.spans.width, &self.output)).collect()
-    }
-}
-
-/// The most that source and sink can promise, or what was asked for, if they can.
-fn guarantee(query: &Query) -> Result<Guarantee> {
-    let (source, sink) = (&query.source, &query.sink);
-    let refuse = |what: Guarantee, why: String, help: &str| {
-        Err(Error::Usage { message: format!("{what} cannot be promised: {why}"), help: Some(help.into()) })
-    };
-    let lost = || format!("{} cannot be read again after a failure", source.description());
-    match (query.guarantee, query.checkpoint.is_some()) {
-        (None | Some(Guarantee::None), false) => Ok(Guarantee::None),
-        (Some(Guarantee::None), true) => Err(Error::Usage {
-            message: "a checkpoint without a guarantee would never be read".into(),
-            help: Some("leave out the checkpoint, or take another guarantee".into()),
-        }),
-        (Some(what), false) => refuse(what, "there is no checkpoint".into(), "add --checkpoint FOLDER"),
-        (None, true) if !source.is_replayable() => Ok(Guarantee::AtMostOnce),
-        (None, true) if !sink.is_idempotent() => Ok(Guarantee::AtLeastOnce),
-        (None, true) => Ok(Guarantee::ExactlyOnce),
-        (Some(what @ (Guarantee::ExactlyOnce | Guarantee::AtLeastOnce)), true) if !source.is_replayable() => {
-            refuse(what, lost(), "take at-most-once, or write to files and read those")
-        }
-        (Some(what @ Guarantee::ExactlyOnce), true) if !sink.is_idempotent() => {
-            let why = format!("{} shows a batch that comes twice twice", sink.description());
-            refuse(what, why, "take at-least-once, or a folder of files as the sink")
-        }
-        (Some(what), true) => Ok(what),
-    }
-}
-
-/// A name that no other query has.
-fn fresh_name() -> String {
-    // The keys of a hasher are from the system's own source of randomness.
-    let random = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", random(), random())
-}
-
-/// Locks a checkpoint for this process.
-fn lock(folder: &std::path::Path) -> Result<File> {
-    let path = folder.join("lock");
-    if !folder.is_dir() {
-        // A file system of the caller's: whoever made it knows who uses it.
-        return tempfile::tempfile().map_err(|e| Error::io("cannot create", path, e));
-    }
-    let file = File::create(&path).map_err(|e| Error::io("cannot create", &path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Usage {
-            message: format!("the checkpoint {} is in use by another process", folder.display()),
-            help: Some("end that one first: two would write over each other".into()),
-        }),
-        Err(std::fs::TryLockError::Error(e)) => Err(Error::io("cannot lock", path, e)),
-    }
-}
-
-/// Writes the state after a batch: what the batch changed, or all of it if that has become cheaper to read.
-fn write_state(
-    log: &Log,
-    batch: u64,
-    chain: Chain,
-    mut header: Json,
-    delta: &[u8],
-    state: &State,
-    position: &Json,
-) -> Result<Chain> {
-    let after = chain.delta_bytes + delta.len() as u64;
-    let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
-    if let Some(full) = chain.full.filter(|&full| keep_on(full)) {
-        let payload = join_state(&header, |out| out.extend_from_slice(delta));
-        log.write(Kind::State, batch, &payload)?;
-        let delta_bytes = chain.delta_bytes + payload.len() as u64;
-        return Ok(Chain { full: Some(full), delta_bytes, ..chain });
-    }
-    header["position"] = position.clone();
-    let payload = join_state(&header, |out| state.put(out));
-    log.write(Kind::State, batch, &payload)?;
-    Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
-}
-
-/// The bytes of a state: the length of its header, the header, the groups.
-fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let header = header.to_string();
-    let mut payload = (header.len() as u32).to_le_bytes().to_vec();
-    payload.extend_from_slice(header.as_bytes());
-    groups(&mut payload);
-    payload
-}
-
-pub(super) fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
-    let length = u32::from_le_bytes(payload.split_off(..4)?.try_into().ok()?);
-    let header = payload.split_off(..length as usize)?;
-    Some((serde_json::from_slice(header).ok()?, payload))
-}
-
-/// Removes what no batch that can be gone back to needs.
-fn forget(log: &Log, batch: u64, keep: u64) -> Result<()> {
-    let Some(oldest) = (batch + 1).checked_sub(keep) else { return Ok(()) };
-    // The names in a folder are read for this: not for every batch.
-    if !batch.is_multiple_of(keep) {
-        return Ok(());
-    }
-    let full = match log.read(Kind::Commits, oldest)? {
-        Some(Ok(payload)) => {
-            serde_json::from_slice(&payload).ok().and_then(|json: Json| json.get("full").and_then(Json::as_u64))
-        }
-        _ => None,
-    };
-    log.forget_before(Kind::Commits, oldest)?;
-    log.forget_before(Kind::Offsets, oldest)?;
-    full.map_or(Ok(()), |full| log.forget_before(Kind::State, full))
-}
-
-/// The columns of the output: with windows, the end of the window beside its start.
-fn output_schema(schema: &SchemaRef, windows: bool) -> SchemaRef {
-    let mut fields = schema.fields().to_vec();
-    if let (Some(start), true) = (fields.first(), windows) {
-        let end = Field::new(WINDOW_END, start.data_type().clone(), true);
-        fields.insert(1, Arc::new(end));
-    }
-    Arc::new(ArrowSchema::new(fields))
-}
-
-fn with_ends(rows: &RecordBatch, width: i64, schema: &SchemaRef) -> Result<RecordBatch> {
-    let mut columns = rows.columns().to_vec();
-    macro_rules! ends {
-        ($type:ty) => {
-            Arc::new(columns[0].as_primitive::<$type>().unary::<_, $type>(|start| start.saturating_add(width)))
-                as ArrayRef
-        };
-    }
-    let ends = match columns[0].data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => ends!(TimestampSecondType),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => ends!(TimestampMillisecondType),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => ends!(TimestampMicrosecondType),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => ends!(TimestampNanosecondType),
-        _ => {
-            let width = i32::try_from(width).unwrap_or(i32::MAX);
-            let starts = columns[0].as_primitive::<Date32Type>();
-            Arc::new(starts.unary::<_, Date32Type>(|start| start.saturating_add(width)))
-        }
-    };
-    columns.insert(1, ends);
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Error::internal(format!("the ends of windows: {e}")))
 }

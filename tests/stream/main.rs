@@ -2,6 +2,7 @@
 
 mod crashes;
 mod disk;
+mod kills;
 mod queries;
 
 use std::path::Path;

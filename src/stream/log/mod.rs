@@ -12,6 +12,7 @@
 
 mod disk;
 pub(crate) mod frame;
+mod inspect;
 mod recover;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use disk::{Disk, DiskFile, SystemDisk};
 pub(crate) use disk::{parent, temporary, write_whole};
+pub use inspect::{CheckpointReport, FileReport, inspect};
 pub(crate) use recover::{Observed, Recovery, recover};
 
 use serde_json::{Value as Json, json};
