@@ -202,13 +202,14 @@ mod tests {
         let delay = Some("5s".parse().unwrap());
         let ordered = Job::new().by(["city"]).order_by("city").unwrap();
         let plain = Job::new().by(["city"]);
+        let limited = Job::new().limit(3);
         let check = |job, window, delay, mode| check(job, window, delay, mode).err().map(|e| e.to_string());
         use OutputMode::{Append, Complete, Update};
         assert!(check(&plain, None, delay, Update).unwrap().contains("needs a window"));
         assert!(check(&plain, None, None, Append).unwrap().contains("may always change"));
         assert!(check(&plain, Some(&window), None, Append).unwrap().contains("--watermark 5s"));
         assert!(check(&ordered, Some(&window), delay, Append).unwrap().contains("no order"));
-        assert!(check(&Job::new().limit(3), None, None, Update).unwrap().contains("no limit"));
+        assert!(check(&limited, None, None, Update).unwrap().contains("no limit"));
         for (job, window, delay, mode) in [
             (&plain, Some(&window), delay, Append),
             (&plain, None, None, Update),
