@@ -165,10 +165,16 @@ mod tests {
 
     #[test]
     fn windows_read_back() {
-        for text in ["tumbling 10s on ts", "sliding 1m 30s every 500ms on cast(x as timestamp)"] {
+        for (text, shown) in [
+            ("tumbling 10s on ts", "tumbling 10s on ts"),
+            (
+                "Sliding 90s every 500 ms on cast(x as timestamp)",
+                "sliding 1m 30s every 500ms on cast(x as timestamp(us))",
+            ),
+        ] {
             let window: Window = text.parse().unwrap();
-            assert_eq!(window.to_string().parse::<Window>().unwrap().kind, window.kind);
-            assert_eq!(window.to_string(), text);
+            assert_eq!(window.to_string(), shown);
+            assert_eq!(shown.parse::<Window>().unwrap(), window);
         }
         assert_eq!("hopping 10s every 4s on ts".parse::<Window>().unwrap().pane(), "2s".parse().unwrap());
         for text in [
