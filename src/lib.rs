@@ -44,6 +44,7 @@ pub mod output;
 pub mod plan;
 mod simd;
 mod sort;
+pub mod stream;
 
 pub use backend::Device;
 pub use column::Type;

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("output", &["error", "column"]),
     ("backend", &["error", "sort", "column", "expr", "agg", "plan", "kernel"]),
     ("exec", &["error", "sort", "column", "expr", "agg", "plan", "kernel", "backend", "input"]),
+    ("stream", &["error", "column", "expr", "agg", "plan", "input", "output", "exec"]),
 ];
 
 /// File, what it imports against the rules, why.

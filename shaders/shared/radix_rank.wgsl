@@ -12,6 +12,13 @@ fn lanes_below(lane: u32) -> vec4<u32> {
     return select((vec4<u32>(1u) << (count & vec4<u32>(31u))) - 1u, vec4<u32>(0xffffffffu), count == vec4<u32>(32u));
 }
 
+fn first_lane(lanes: vec4<u32>) -> u32 {
+    if (lanes.x != 0u) { return firstTrailingBit(lanes.x); }
+    if (lanes.y != 0u) { return 32u + firstTrailingBit(lanes.y); }
+    if (lanes.z != 0u) { return 64u + firstTrailingBit(lanes.z); }
+    return 96u + (firstTrailingBit(lanes.w) & 31u);
+}
+
 // The lanes that hold the same digit as this one. `everyone` are those that there are: a workgroup may be smaller than a
 // subgroup.
 fn peers_of(digit: u32, everyone: vec4<u32>) -> vec4<u32> {
@@ -32,17 +39,16 @@ fn key_or_last(i: u32, end: u32) -> u32 {
     return 0xffffffffu;
 }
 
-// This lane's number in the running count `places[mine + digit]`, which belongs to this subgroup alone: the lanes of a
-// digit read it together, and the last of them writes what is next. That is no atomic addition, which costs more on some
-// devices, but loads and stores are atomic, so that no compiler keeps a count of the round before.
+// This lane's number in the running count `places[mine + digit]`. The first of the peers adds for all of them. Rounds of
+// one subgroup follow each other by the barrier and by the data: the shuffled value is the addition's own result.
 fn claim(mine: u32, digit: u32, everyone: vec4<u32>, below: vec4<u32>) -> u32 {
     let peers = peers_of(digit, everyone);
     let rank = bits_in(peers & below);
-    let place = atomicLoad(&places[mine + digit]) + rank;
-    subgroupBarrier(); // the counts of this round are read
-    if (rank + 1u == bits_in(peers)) {
-        atomicStore(&places[mine + digit], place + 1u);
+    var before = 0u;
+    if (rank == 0u) {
+        before = atomicAdd(&places[mine + digit], bits_in(peers));
     }
-    subgroupBarrier(); // they are those of the next
-    return place;
+    before = subgroupShuffle(before, first_lane(peers));
+    subgroupBarrier();
+    return before + rank;
 }

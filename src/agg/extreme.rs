@@ -222,6 +222,14 @@ impl Extreme {
         }
     }
 
+    /// For class Str: other codes for the same strings, those of `dict`; `code` is asked for each code that is there.
+    pub fn recode(&mut self, dict: Option<&Arc<Dictionary>>, mut code: impl FnMut(u32) -> u32) {
+        for (word, _) in self.words.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen != 0) {
+            *word = code(*word as u32).into();
+        }
+        self.dict = dict.cloned();
+    }
+
     /// Appends the bytes of the groups; [`Extreme::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.seen);

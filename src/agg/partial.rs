@@ -18,6 +18,15 @@ pub struct Partial {
     pub states: Vec<State>,
 }
 
+impl Partial {
+    /// The listed groups, in the listed order, as a partial of their own.
+    pub fn gather(&self, groups: &[u32]) -> Partial {
+        let keys = self.keys.iter().map(|key| key.gather(groups)).collect();
+        let states = self.states.iter().map(|state| state.gather(groups)).collect();
+        Partial { groups: groups.len(), keys, states }
+    }
+}
+
 /// Merges partials, and takes rows in directly.
 ///
 /// Merging is associative and commutative, and an empty partial is its identity, up to the order of groups: what is read
@@ -107,18 +116,21 @@ impl Merger {
     }
 
     /// Merges a partial in that is not needed any more: what can be taken over is not copied. Works on at most `threads`
-    /// threads.
-    pub fn absorb(&mut self, partial: Partial, threads: usize) {
+    /// threads. Gives the number that each of its groups has here.
+    pub fn absorb(&mut self, partial: Partial, threads: usize) -> &[u32] {
         if self.table.is_empty() {
+            self.ids.clear();
+            self.ids.extend(0..partial.groups as u32);
             self.table = GroupTable::of(partial.groups, partial.keys);
             self.states = partial.states;
-            return;
+            return &self.ids;
         }
         let (ids, states) = self.intern(partial.groups, &partial.keys);
         let pairs = states.iter_mut().zip(partial.states);
         let threads = if ids.len() < BY_RECORD { 1 } else { threads.min(pairs.len()) };
         if threads < 2 {
-            return pairs.for_each(|(state, from)| state.absorb(from, ids));
+            pairs.for_each(|(state, from)| state.absorb(from, ids));
+            return &self.ids;
         }
         let pairs = Mutex::new(pairs);
         // The lock is held no longer than it takes to get the next pair.
@@ -128,6 +140,30 @@ impl Merger {
             (1..threads).for_each(|_| drop(scope.spawn(work)));
             work();
         });
+        &self.ids
+    }
+
+    /// All of it, copied.
+    pub fn partial(&self) -> Partial {
+        self.clone().finish()
+    }
+
+    /// The listed groups, in the listed order, as a partial of their own.
+    pub fn gather(&self, groups: &[u32]) -> Partial {
+        if self.records.is_some() {
+            let mut settled = self.clone();
+            settled.settle();
+            return settled.gather(groups);
+        }
+        let keys = self.table.keys().iter().map(|key| key.gather(groups)).collect();
+        let mut states: Vec<State> = self.states.iter().map(|state| state.gather(groups)).collect();
+        for state in &mut states {
+            if let (State::Count(counts), false) = (state, self.rows.is_empty()) {
+                let rows = groups.iter().map(|&group| self.rows.get(group as usize).copied().unwrap_or(0));
+                counts.iter_mut().zip(rows).for_each(|(count, rows)| *count = count.wrapping_add(rows));
+            }
+        }
+        Partial { groups: groups.len(), keys, states }
     }
 
     /// Distinct keys so far.
@@ -361,7 +397,7 @@ mod tests {
             prop_assert_eq!(&read(merged(&[&pa, &pb, &pc])), &whole); // merge ∘ split = id
             prop_assert_eq!(&read(merged(&[&pc, &pa, &pb])), &whole); // commutative
             let mut absorbed = Merger::new(&pa.keys, &specs());
-            [&pb, &pa, &pc].into_iter().for_each(|p| absorbed.absorb(p.clone(), 2));
+            [&pb, &pa, &pc].into_iter().for_each(|p| _ = absorbed.absorb(p.clone(), 2));
             prop_assert_eq!(&read(absorbed.finish()), &whole);
             prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
             let empty = of(&[]);

@@ -1,8 +1,10 @@
 //! A state column: one mergeable state for each of many groups.
 
+use std::sync::Arc;
+
 use super::exact::{IntProductColumn, IntSumColumn, ProductColumn, SumColumn};
 use super::{Arg, Bag, Extreme, Slice, StateKind};
-use crate::column::Class;
+use crate::column::{Class, Dictionary};
 
 /// The states of all groups for one [`StateKind`].
 ///
@@ -154,6 +156,34 @@ impl State {
             State::FloatProduct(sums) => State::FloatProduct(sums.gather(groups)),
             State::Extreme(extreme) => State::Extreme(extreme.gather(groups)),
             State::Bag(bag) => State::Bag(bag.gather(groups)),
+        }
+    }
+
+    /// The dictionary of a state of strings, and the codes that it holds, ascending, each once. `None` for states of anything
+    /// else, and for those that have seen no string.
+    pub(super) fn strings(&self) -> Option<(&Arc<Dictionary>, Vec<u32>)> {
+        let mut codes = Vec::new();
+        let dict = match self {
+            State::Extreme(extreme) => {
+                let (all, dict) = extreme.codes();
+                let dict = dict?;
+                codes.extend(all.filter(|(_, seen)| *seen).map(|(code, _)| code));
+                dict
+            }
+            State::Bag(bag) => bag.codes(|code| codes.push(code))?,
+            _ => return None,
+        };
+        codes.sort_unstable();
+        codes.dedup();
+        Some((dict, codes))
+    }
+
+    /// Other codes for the same strings in a state of strings: those of `dict`.
+    pub(super) fn recode(&mut self, dict: Option<&Arc<Dictionary>>, code: impl FnMut(u32) -> u32) {
+        match self {
+            State::Extreme(extreme) => extreme.recode(dict, code),
+            State::Bag(bag) => bag.recode(dict, code),
+            _ => {}
         }
     }
 

@@ -95,6 +95,21 @@ impl KeyColumn {
         self.valid.as_ref().is_none_or(|v| v[group] != 0)
     }
 
+    /// The listed groups, in the listed order, as a column of their own.
+    pub fn gather(&self, groups: &[u32]) -> Self {
+        fn pick<T: Copy>(from: &[T], groups: &[u32]) -> Vec<T> {
+            groups.iter().map(|&group| from[group as usize]).collect()
+        }
+        let valid = self.valid.as_ref().map(|valid| pick(valid, groups));
+        KeyColumn {
+            class: self.class,
+            lo: pick(&self.lo, groups),
+            hi: if self.hi.is_empty() { Vec::new() } else { pick(&self.hi, groups) },
+            valid: valid.filter(|valid| valid.contains(&0)),
+            dict: self.dict.clone(),
+        }
+    }
+
     /// Forgets the groups, keeps the memory.
     pub fn clear(&mut self) {
         self.lo.clear();

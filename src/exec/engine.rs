@@ -18,7 +18,7 @@ use crate::backend::gpu::GpuOptions;
 use crate::backend::{self, Backend, Choice, Device, Feed, Rates};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
-use crate::plan::{Job, Plan, lower};
+use crate::plan::{Job, Plan, dictionaries, lower};
 use crate::{Error, Result};
 
 /// Runs jobs. Cheap to clone; settings are made by the methods that return `Self`.
@@ -28,11 +28,11 @@ pub struct Engine {
     threads: usize,
     /// `None`: what suits the source and the backend.
     chunk_bytes: Option<usize>,
-    max_rejects: Option<u64>,
+    pub(super) max_rejects: Option<u64>,
     memory: Option<u64>,
     temp_dir: Option<PathBuf>,
-    cancel: Arc<AtomicBool>,
-    observer: Option<Arc<dyn Observer>>,
+    pub(crate) cancel: Arc<AtomicBool>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
     options: GpuOptions,
     rates: Option<Arc<Rates>>,
     /// The GPU that a run needed, and why it ran there: kept from one run to the next, kernels and all.
@@ -153,7 +153,7 @@ impl Engine {
         self
     }
 
-    fn threads_used(&self) -> usize {
+    pub(super) fn threads_used(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -241,7 +241,7 @@ impl Engine {
         }
     }
 
-    fn chunk_bytes_for(&self, source: &dyn Source, backend: &dyn Backend) -> usize {
+    pub(super) fn chunk_bytes_for(&self, source: &dyn Source, backend: &dyn Backend) -> usize {
         self.chunk_bytes.unwrap_or_else(|| match backend.feed() {
             Feed::Threads(_) => source.chunk_bytes(),
             Feed::Queue => Self::CHUNK_BYTES,
@@ -276,7 +276,8 @@ impl Engine {
             observer: self.observer.as_deref(),
             auto: auto.as_ref(),
         };
-        let (found, rejects) = run(&plan.stage, &**source, &*backend, &settings, &mut ledger)?;
+        let dictionaries = dictionaries(&plan.stage.program);
+        let (found, rejects) = run(&plan.stage, &**source, dictionaries, &*backend, &settings, &mut ledger)?;
         let finishing = Instant::now();
         let pool = thread_pool(settings.threads)?;
         let threads = Threads { count: settings.threads, pool: &pool, cancel: &self.cancel };
@@ -304,18 +305,18 @@ impl Engine {
     }
 
     /// Bytes the process may take.
-    fn limit(&self) -> Option<u64> {
+    pub(super) fn limit(&self) -> Option<u64> {
         self.memory.or_else(Memory::usual)
     }
 
     /// Bytes of memory for a GPU: what its options say, but no more than a quarter of the limit.
-    fn device_bytes(&self, limit: Option<u64>) -> u64 {
+    pub(super) fn device_bytes(&self, limit: Option<u64>) -> u64 {
         let wanted = self.options.memory.unwrap_or(GpuOptions::MEMORY);
         limit.map_or(wanted, |limit| wanted.min(limit / 4))
     }
 
     /// The backend for a plan, why that one, and a device that may take over; a GPU gets `device_bytes` of memory.
-    fn backend(&self, plan: &Plan, device_bytes: u64) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
+    pub(super) fn backend(&self, plan: &Plan, device_bytes: u64) -> Result<(Arc<dyn Backend>, String, Option<Auto>)> {
         let rates = self.rates.as_deref();
         let options = GpuOptions { memory: Some(device_bytes), ..self.options.clone() };
         let choose = || backend::choose(&self.device, self.threads_used(), &options, &plan.stage, rates);

@@ -9,6 +9,7 @@ mod memory;
 mod read;
 mod result;
 mod run;
+mod session;
 mod shuffle;
 mod sort;
 mod spill;
@@ -16,6 +17,7 @@ mod table;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
+pub(crate) use session::Session;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;

@@ -20,10 +20,10 @@ use super::{Ledger, Observer, Progress};
 use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Counts, FailedRows, Failure, Feed, UnfinishedChunk, Worker};
-use crate::column::Chunk;
+use crate::column::{Chunk, Dictionary};
 use crate::expr;
 use crate::input::{Read, Reject, Request, Source};
-use crate::plan::{Stage, dictionaries};
+use crate::plan::Stage;
 use crate::{Error, Result};
 
 /// What a run needs besides the stage and the source.
@@ -42,10 +42,12 @@ pub(super) struct Settings<'a> {
 /// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
 const CHUNK_ROWS: usize = 1 << 24;
 
-/// Runs `stage` over `source` on `backend`. The ledger gets rows, bytes and times.
+/// Runs `stage` over `source` on `backend`; `dictionaries` are those of the program's columns. The ledger gets rows, bytes and
+/// times.
 pub(super) fn run(
     stage: &Arc<Stage>,
     source: &dyn Source,
+    dictionaries: Vec<Option<Arc<Dictionary>>>,
     backend: &dyn Backend,
     settings: &Settings<'_>,
     ledger: &mut Ledger,
@@ -55,7 +57,7 @@ pub(super) fn run(
     let chunk_bytes = settings.memory.map_or(settings.chunk_bytes, |m| m.chunk_bytes(settings.chunk_bytes, threads));
     let request = Request {
         columns: program.columns.iter().map(|c| c.column).collect(),
-        dictionaries: dictionaries(program),
+        dictionaries,
         types: program.columns.iter().map(|c| c.ty.clone()).collect(),
         chunk_bytes,
         chunk_rows: CHUNK_ROWS,
@@ -78,8 +80,8 @@ pub(super) fn run(
         bytes: AtomicU64::new(0),
     };
     let found = match (backend.feed(), settings.auto) {
-        (Feed::Threads(threads), None) => shared.run_on_threads(backend, threads)?,
-        (Feed::Threads(threads), Some(auto)) => shared.run_between(auto, threads)?,
+        (Feed::Threads(most), None) => shared.run_on_threads(backend, most.min(threads))?,
+        (Feed::Threads(most), Some(auto)) => shared.run_between(auto, most.min(threads))?,
         (Feed::Queue, _) => shared.run_on_queue(backend)?,
     };
     let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -112,7 +114,7 @@ pub(super) fn run(
         Ok([one]) => one,
         Err(partials) => {
             let mut merger = Merger::new(&stage.key_shape(), &stage.states);
-            partials.into_iter().for_each(|p| merger.absorb(p, threads));
+            partials.into_iter().for_each(|p| _ = merger.absorb(p, threads));
             merger.finish()
         }
     };

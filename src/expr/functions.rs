@@ -2,7 +2,7 @@
 
 use super::bind::Binder;
 use super::numeric::decimal;
-use super::program::{DateField, DatePeriod, NodeId, Op, Rounding};
+use super::program::{DateField, NodeId, Op, Rounding};
 use super::text::TextFn;
 use super::tree::{BinaryOp, Expr};
 use crate::Result;
@@ -94,6 +94,7 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("if", 3, 3),
     ("try", 1, 1),
     ("date_trunc", 2, 2),
+    ("time_bucket", 2, 2),
     ("lower", 1, 1),
     ("upper", 1, 1),
     ("trim", 1, 2),
@@ -187,6 +188,7 @@ impl Binder<'_> {
                 Ok(self.push(Op::Try, ids, ty))
             }
             "date_trunc" => self.date_trunc(&ids, args, expr),
+            "time_bucket" => self.time_bucket(&ids, args, expr),
             _ => self.text_function(name, ids, args, expr),
         }
     }
@@ -374,67 +376,6 @@ impl Binder<'_> {
             result = self.push(Op::IntScale(finer), vec![result], Type::Int64);
         }
         result
-    }
-
-    fn not_a_date(&self, name: &str, ty: &Type, arg: &Expr) -> crate::Error {
-        let help = match ty {
-            Type::Str => format!("write cast({arg} as date) or cast({arg} as timestamp)"),
-            Type::Int64 => format!("write cast({arg} as timestamp(s)), or ms, us, ns, if it counts those"),
-            _ => String::new(),
-        };
-        self.error(arg, format!("`{name}` needs a date or timestamp, but `{arg}` is {ty}"), &help)
-    }
-
-    fn date_trunc(&mut self, ids: &[NodeId], args: &[Expr], expr: &Expr) -> Result<NodeId> {
-        const UNITS: &str = "units: year, quarter, month, week, day, hour, minute, second, millisecond, microsecond";
-        let name = match self.builder.constant(ids[0]) {
-            Some(Value::Str(name)) => name.to_lowercase(),
-            _ => {
-                let message = format!("the unit of `date_trunc` must be a constant string in `{expr}`");
-                return Err(self.error(&args[0], message, "write date_trunc('month', x)"));
-            }
-        };
-        let (id, ty) = (ids[1], self.ty(ids[1]));
-        let unit = match ty {
-            Type::Null => return Ok(id),
-            Type::Date => None,
-            Type::Timestamp(unit) => Some(unit),
-            ty => return Err(self.not_a_date("date_trunc", &ty, &args[1])),
-        };
-        let period = match name.strip_suffix('s').unwrap_or(&name) {
-            "year" => Some(DatePeriod::Year),
-            "quarter" => Some(DatePeriod::Quarter),
-            "month" => Some(DatePeriod::Month),
-            "week" => Some(DatePeriod::Week),
-            "day" | "hour" | "minute" | "second" | "millisecond" | "microsecond" => None,
-            _ => return Err(self.error(&args[0], format!("unknown unit '{name}'"), UNITS)),
-        };
-        match (period, unit) {
-            (Some(period), None) => {
-                let days = self.push(Op::DateTrunc(period), vec![id], Type::Int64);
-                let range = Op::IntRange { min: i32::MIN.into(), max: i32::MAX.into() };
-                Ok(self.push(range, vec![days], Type::Date))
-            }
-            (None, None) => Ok(id),
-            (Some(period), Some(unit)) => {
-                let days = self.days_of_ticks(id, unit);
-                let days = self.push(Op::DateTrunc(period), vec![days], Type::Int64);
-                Ok(self.push(Op::IntScale(86_400 * unit.per_second()), vec![days], ty))
-            }
-            (None, Some(unit)) => {
-                let second = unit.per_second();
-                let step = match name.strip_suffix('s').unwrap_or(&name) {
-                    "day" => 86_400 * second,
-                    "hour" => 3_600 * second,
-                    "minute" => 60 * second,
-                    "second" => second,
-                    "millisecond" => (second / 1_000).max(1),
-                    _ => (second / 1_000_000).max(1),
-                };
-                let rest = self.push(Op::IntFloorMod(step), vec![id], Type::Int64);
-                Ok(self.push(Op::Sub, vec![id, rest], ty))
-            }
-        }
     }
 
     fn text_function(&mut self, name: &str, ids: Vec<NodeId>, args: &[Expr], expr: &Expr) -> Result<NodeId> {

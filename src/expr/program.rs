@@ -8,7 +8,9 @@
 //! an operation says otherwise: an error among the arguments gives an error, else a null among them gives null.
 //! What stands in the data of a null or an error is arbitrary.
 
-use crate::column::{Class, Type, Value};
+use std::sync::Arc;
+
+use crate::column::{Class, Dictionary, Type, Value};
 
 use super::lut::Shared;
 use super::text::TextCall;
@@ -344,6 +346,15 @@ impl Program {
             }
         }
         (0..self.nodes.len()).filter(|&i| wanted[i]).map(|i| NodeId(i as u32)).collect()
+    }
+
+    /// The dictionary that the codes of a string-valued node are of, where `columns` has those of the program's columns;
+    /// `None` for other classes.
+    pub fn dictionary(&self, id: NodeId, columns: &[Option<Arc<Dictionary>>]) -> Option<Arc<Dictionary>> {
+        match self.origin(id)? {
+            Origin::Column(column) => columns.get(column).cloned().flatten(),
+            Origin::Node(node) => Some(Arc::clone(self.shared.dictionary(node))),
+        }
     }
 
     /// Where the dictionary of a string-valued node comes from; `None` for other classes.

@@ -6,6 +6,7 @@
 mod arrow_ipc;
 mod arrow_text;
 mod cast;
+mod conform;
 pub mod csv;
 mod detect;
 mod files;
@@ -16,6 +17,7 @@ mod parquet;
 mod projection;
 mod raw;
 
+pub use conform::Conformed;
 pub use csv::{CsvOptions, CsvSource};
 pub use detect::{OpenOptions, open};
 pub use files::MultiSource;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 
 pub use self::arrow_ipc::ArrowSource;
 pub use self::memory::MemorySource;
+pub(crate) use self::memory::arrow_columns;
 pub use self::parquet::ParquetSource;
 pub use self::raw::RawSource;
 use crate::column::{Chunk, Dictionary, Schema, Type};

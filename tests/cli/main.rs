@@ -9,4 +9,5 @@ mod inputs;
 mod jobs;
 mod process;
 mod rejects;
+mod stream;
 mod support;

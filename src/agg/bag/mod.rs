@@ -6,6 +6,7 @@
 //! The GPU gives (group, value, times) entries; merging does not care who made them.
 
 mod best;
+mod bytes;
 mod chains;
 mod list;
 mod word;
@@ -227,52 +228,6 @@ impl Bag {
             Words::Wide(store) => Words::Wide(store.gather(groups)),
         };
         Bag { groups: groups.len(), dict: self.dict.clone(), words, ..*self }
-    }
-
-    /// Appends the bytes of all groups; [`Bag::take`] reads them back.
-    pub fn put(&self, out: &mut Vec<u8>) {
-        match &self.words {
-            Words::Narrow(store) => self.put_store(store, out),
-            Words::Wide(store) => self.put_store(store, out),
-        }
-    }
-
-    fn put_store<W: Word>(&self, store: &Store<W>, out: &mut Vec<u8>) {
-        let mut fresh = Vec::new();
-        for group in 0..self.groups {
-            let counted = store.read(group, &mut fresh);
-            let count = (fresh.len() + counted.len()) as u64;
-            out.extend_from_slice(&count.to_le_bytes());
-            let entries = fresh.iter().map(|&word| (word, 1)).chain(counted.iter().map(|e| (e.word, e.times)));
-            for (word, times) in entries {
-                out.extend_from_slice(&word.low().to_le_bytes());
-                if W::BYTES > 8 {
-                    out.extend_from_slice(&word.high().to_le_bytes());
-                }
-                out.extend_from_slice(&times.to_le_bytes());
-            }
-        }
-    }
-
-    /// Reads the bags of `groups` groups, of the kind and dictionary of `self`, off the front of `bytes`; `None` if they are
-    /// not whole.
-    pub fn take(&self, bytes: &mut &[u8], groups: usize) -> Option<Bag> {
-        let mut bag = Bag::new(self.class, self.keep);
-        bag.resize(groups);
-        let wide = matches!(self.words, Words::Wide(_));
-        let size = if wide { 20 } else { 12 };
-        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-        for group in 0..groups as u32 {
-            let count = usize::try_from(word(bytes.split_off(..8)?)).ok()?;
-            let entries = bytes.split_off(..count.checked_mul(size)?)?.chunks_exact(size);
-            let entry = |entry: &[u8]| {
-                let (words, times) = entry.split_at(size - 4);
-                let high = if wide { word(&words[8..]) } else { 0 };
-                (group, high, word(&words[..8]), times.try_into().map_or(0, u32::from_le_bytes))
-            };
-            bag.import(self.dict.as_ref(), entries.map(entry));
-        }
-        Some(bag)
     }
 
     /// Calls `each` for every group, on all threads of the pool, and gives what it gave, in order.

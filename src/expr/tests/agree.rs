@@ -212,6 +212,8 @@ fn expr(kind: usize, depth: u32) -> BoxedStrategy<Expr> {
         _ => prop_oneof![
             (time(), prop::sample::select(vec!["year", "quarter", "month", "week", "day", "hour", "millisecond"]))
                 .prop_map(|(a, unit)| call("date_trunc", [lit(unit), a])),
+            (time(), prop::sample::select(vec!["1 day", "3 days", "1 week", "9999 weeks"]))
+                .prop_map(|(a, width)| call("time_bucket", [lit(width), a])),
             (time(), prop::sample::select(vec![
                 Type::Date,
                 Type::Timestamp(Unit::Second),

@@ -95,6 +95,14 @@ fn types() {
         "unknown unit 'eon' @11  (units: year, quarter, month, week, day, hour, minute, second, millisecond, microsecond)",
     );
     message(
+        "time_bucket('5 parsecs', day) is null",
+        "'5 parsecs' is not a span of time @12  (spans are like 10s, '10 seconds', 500ms, 5m or '1 hour 30 minutes')",
+    );
+    message(
+        "time_bucket('12h', day) is null",
+        "'12h' is no whole number of the ticks of `day`, which is date (a tick is 1 day) @12 ",
+    );
+    message(
         "round(1.5, dep_delay) > 1",
         "the digits of `round` must be a constant integer, but `dep_delay` is not @11  (write round(x, 2))",
     );

@@ -400,6 +400,11 @@ fn dates_and_times() {
         ("date_trunc('week', date '1969-12-28')", "1969-12-22 date"),
         ("date_trunc('day', date '2013-01-06')", "2013-01-06 date"),
         ("date_trunc('hour', timestamp '1969-12-31T23:59:59')", "1969-12-31T23:00:00 timestamp(us)"),
+        ("time_bucket('10 seconds', timestamp '1969-12-31T23:59:59')", "1969-12-31T23:59:50 timestamp(us)"),
+        ("time_bucket('1h 30m', timestamp '1970-01-01T03:14:00')", "1970-01-01T03:00:00 timestamp(us)"),
+        ("time_bucket('1 week', date '1970-01-09')", "1970-01-08 date"),
+        ("time_bucket('2 days', date '1969-12-31')", "1969-12-30 date"),
+        ("time_bucket('1s', cast(null as timestamp))", "null timestamp(us)"),
         ("date_trunc('day', timestamp '1969-12-31T23:59:59')", "1969-12-31T00:00:00 timestamp(us)"),
         ("date_trunc('month', timestamp '2013-05-06T07:08:09')", "2013-05-01T00:00:00 timestamp(us)"),
         (

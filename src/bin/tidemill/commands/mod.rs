@@ -2,8 +2,10 @@
 
 mod agg;
 mod bench;
+mod checkpoint;
 mod devices;
 mod schema;
+mod stream;
 
 use tidemill::Result;
 
@@ -16,5 +18,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Schema(args) => schema::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Stream(args) => stream::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
     }
 }

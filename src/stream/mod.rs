@@ -1,0 +1,34 @@
+//! Micro-batches: a stream is cut into batches, each runs the same [`Job`](crate::Job) through the same engine, and what is found is
+//! merged into a state that is kept.
+//!
+//! ```text
+//! Source ─plan─► range ─log: offsets/N─► read, group (the batch engine) ─► Partial by pane ─► State ─► windows that closed, groups
+//!                                                                                                       that changed …
+//!         ─log: state/N─► Sink (prepare, commit) ─log: commits/N─► the next batch
+//! ```
+//! A batch that was not committed is done again over the range that was logged: the same rows give the same bytes, on any device, so
+//! an idempotent sink shows each exactly once. The protocol and its files: [`log`]. The policies: `docs/streaming.md`.
+
+mod chain;
+mod going;
+pub mod log;
+mod mode;
+mod plan;
+mod progress;
+mod promise;
+mod query;
+mod runner;
+pub mod sink;
+pub mod source;
+mod state;
+mod window;
+
+pub use log::{Disk, DiskFile, SystemDisk};
+pub use mode::{Guarantee, OutputMode, Trigger};
+pub use progress::Progress;
+pub use query::{Handle, Listener, Query, Summary};
+pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
+pub use source::{FileOrder, FolderSource, Limits, RateSource, Source};
+pub use window::{Window, WindowKind};
+
+pub use crate::expr::Interval;

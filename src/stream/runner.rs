@@ -1,0 +1,395 @@
+//! One batch after the other: plan, log, group, merge, give, commit.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+
+use super::chain::{Chain, forget, split_state, write_state};
+use super::going::{Going, output_schema};
+use super::log::{Kind, Log, Offsets, Recovery, pretty, recover};
+use super::plan::{StreamPlan, check, plan};
+use super::promise::{fresh_name, guarantee, lock};
+use super::query::Query;
+use super::sink::BatchOutput;
+use super::state::{State, put_pane, take_apart};
+use super::{Guarantee, OutputMode, Progress};
+use crate::column::{Field as Column, FieldType, Schema};
+use crate::exec::Session;
+use crate::plan::Named;
+use crate::{Engine, Error, Result};
+
+/// The watermark that closes every window.
+const END: i64 = i64::MAX;
+
+/// A query that runs.
+pub(super) struct Runner {
+    query: Query,
+    engine: Engine,
+    name: String,
+    log: Option<Log>,
+    /// Held as long as the query runs, so that no other process writes the same log.
+    _lock: Option<File>,
+    guarantee: Guarantee,
+    notes: Vec<String>,
+    /// The columns of the source, as soon as they are known.
+    going: Option<Going>,
+    recovery: Recovery,
+    /// Batches to be done again.
+    again: VecDeque<u64>,
+    next: u64,
+    watermark: Option<i64>,
+    chain: Chain,
+}
+
+impl Runner {
+    pub fn open(query: Query, engine: &Engine) -> Result<Runner> {
+        check(&query.job, query.window.as_ref(), query.watermark, query.mode)?;
+        let guarantee = guarantee(&query)?;
+        let mut runner = Runner {
+            engine: engine.clone(),
+            name: fresh_name(),
+            log: None,
+            _lock: None,
+            guarantee,
+            notes: Vec::new(),
+            going: None,
+            recovery: Recovery::default(),
+            again: VecDeque::new(),
+            next: 0,
+            watermark: None,
+            chain: Chain::default(),
+            query,
+        };
+        let mut known = None;
+        if let (Some(folder), true) = (runner.query.checkpoint.clone(), guarantee != Guarantee::None) {
+            let log = Log::open(Arc::clone(&runner.query.disk), &folder)?;
+            runner._lock = Some(lock(&folder)?);
+            let (metadata, wrong) = log.metadata()?;
+            runner.notes.extend(wrong);
+            if let Some(metadata) = metadata {
+                known = Some(runner.take_metadata(&metadata, &folder)?);
+                runner.recovery = recover(&log)?;
+                runner.notes.extend(runner.recovery.warnings.iter().map(|w| format!("{}: {w}", folder.display())));
+            }
+            runner.log = Some(log);
+        }
+        if let Some(schema) = runner.query.source.schema(known.as_ref())? {
+            runner.begin(schema, known.is_some())?;
+        }
+        Ok(runner)
+    }
+
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a batch of an earlier process is still to be done again.
+    pub fn has_again(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    /// Whether nothing new can come any more.
+    pub fn is_over(&self) -> bool {
+        self.again.is_empty() && self.query.source.is_over()
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.engine.cancel.load(Ordering::Relaxed)
+    }
+
+    /// What the query computes, part by part: what may not change from one process to the next.
+    fn fingerprint(&self) -> Json {
+        let job = &self.query.job;
+        let named =
+            |list: &[Named]| -> Vec<String> { list.iter().map(|n| format!("{} as {}", n.expr, n.title())).collect() };
+        let kind = self.query.source.description();
+        json!({
+            "source": kind.split(':').next(),
+            "where": job.filter.as_ref().map(ToString::to_string),
+            "map": job.maps.iter().map(|(name, expr)| format!("{name} = {expr}")).collect::<Vec<_>>(),
+            "by": named(&job.keys),
+            "aggregates": named(&job.aggregates),
+            "having": job.having.as_ref().map(ToString::to_string),
+            "window": self.query.window.as_ref().map(ToString::to_string),
+            "mode": self.query.mode.to_string(),
+        })
+    }
+
+    /// Takes the name and the columns of the query that a checkpoint is of; refuses one that computes something else.
+    fn take_metadata(&mut self, metadata: &Json, folder: &std::path::Path) -> Result<Schema> {
+        let strange = || Error::Format {
+            path: folder.join("metadata"),
+            message: "it does not say which query this checkpoint is of".into(),
+            help: None,
+        };
+        self.name = metadata.get("query").and_then(Json::as_str).ok_or_else(strange)?.into();
+        let (was, is) = (metadata.get("job").ok_or_else(strange)?, self.fingerprint());
+        let parts: [&str; 8] = ["source", "where", "map", "by", "aggregates", "having", "window", "mode"];
+        if let Some(part) = parts.iter().find(|part: &&&str| was.get(**part) != is.get(**part)) {
+            let shown = |json: &Json| match json.get(*part) {
+                None | Some(Json::Null) => "nothing".to_owned(),
+                Some(Json::String(text)) => text.clone(),
+                Some(Json::Array(list)) => list.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", "),
+                Some(other) => other.to_string(),
+            };
+            return Err(Error::Usage {
+                message: format!(
+                    "the checkpoint {} is of another query: '{part}' was {}, and is {}",
+                    folder.display(),
+                    shown(was),
+                    shown(&is)
+                ),
+                help: Some(
+                    "what has been grouped cannot be grouped anew: take another checkpoint, or the same query".into(),
+                ),
+            });
+        }
+        let field = |json: &Json| {
+            let text = |name| json.get(name).and_then(Json::as_str);
+            let ty = match (text("type"), text("unsupported")) {
+                (Some(ty), _) => FieldType::Known(ty.parse().ok()?),
+                (None, Some(ty)) => FieldType::Unsupported(ty.into()),
+                (None, None) => return None,
+            };
+            // Inferred once; from then on it is what the stream has.
+            Some(Column { name: text("name")?.into(), ty, inferred: false })
+        };
+        let fields = metadata.get("schema").and_then(Json::as_array);
+        let fields = fields.and_then(|fields| fields.iter().map(field).collect::<Option<Vec<_>>>());
+        Ok(Schema { fields: fields.ok_or_else(strange)? })
+    }
+
+    /// Makes all that needs the columns, and goes on from the checkpoint.
+    fn begin(&mut self, schema: Schema, known: bool) -> Result<()> {
+        let query = &self.query;
+        let StreamPlan { plan, windows } = plan(&query.job, query.window.as_ref(), query.watermark, &schema)?;
+        let session = Session::new(&self.engine, plan)?;
+        let mut shape = session.shape();
+        if windows.is_some() {
+            shape.keys.remove(0);
+        }
+        let state = State::new(&shape, &session.plan().stage.states);
+        let output = output_schema(&session.schema(), windows.is_some());
+        let mut going = Going { schema, session, windows, shape, state, output };
+        if let Some(log) = &self.log {
+            if known {
+                self.load(&mut going)?;
+            } else {
+                let schema: Vec<Json> = going
+                    .schema
+                    .fields
+                    .iter()
+                    .map(|field| match &field.ty {
+                        FieldType::Known(ty) => json!({ "name": field.name, "type": ty.to_string() }),
+                        FieldType::Unsupported(ty) => json!({ "name": field.name, "unsupported": ty }),
+                    })
+                    .collect();
+                log.write_metadata(&json!({ "query": self.name, "job": self.fingerprint(), "schema": schema }))?;
+            }
+        }
+        // After the name of the query is durable: a folder that is another's for ever would be worse than one that nobody owns.
+        self.query.sink.begin(&self.name, &going.output)?;
+        self.going = Some(going);
+        Ok(())
+    }
+
+    /// Reads the state of the last batch that is done.
+    fn load(&mut self, going: &mut Going) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        self.again = std::mem::take(&mut self.recovery.again).into();
+        let Some((last, full)) = self.recovery.last else { return Ok(()) };
+        for batch in full..=last {
+            let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
+            let payload = log.read(Kind::State, batch)?.and_then(Result::ok).ok_or_else(gone)?;
+            let (header, bytes) = split_state(&payload).ok_or_else(gone)?;
+            if batch == full {
+                self.query.source.restore(header.get("position").unwrap_or(&Json::Null))?;
+                self.chain = Chain { full: Some(full), full_bytes: payload.len() as u64, delta_bytes: 0 };
+            } else {
+                if let Some(range) = header.get("range").filter(|range| !range.is_null()) {
+                    self.query.source.replay(range)?;
+                }
+                self.chain.delta_bytes += payload.len() as u64;
+            }
+            going.state.take(&going.shape, bytes)?;
+            self.watermark = header.get("watermark").and_then(Json::as_i64);
+        }
+        if let (Some(windows), Some(watermark)) = (&going.windows, self.watermark)
+            && self.query.mode != OutputMode::Complete
+        {
+            going.state.evict(windows, watermark);
+        }
+        self.next = last + 1;
+        Ok(())
+    }
+
+    /// Does the next batch, if there is something for it. With `all`, a batch has no limits.
+    pub fn step(&mut self, all: bool) -> Result<Option<Progress>> {
+        let started = Instant::now();
+        if self.going.is_none() {
+            match self.query.source.schema(None)? {
+                Some(schema) => self.begin(schema, false)?,
+                None => return Ok(None),
+            }
+        }
+        if let Some(batch) = self.again.pop_front() {
+            return self.do_again(batch, started).map(Some);
+        }
+        let limits = if all { super::Limits::default() } else { self.query.limits };
+        let Some(range) = self.query.source.plan(&limits)? else { return Ok(None) };
+        self.do_batch(range, started).map(Some)
+    }
+
+    /// Closes every window that is open, if that was asked for and there is one.
+    pub fn finish(&mut self) -> Result<Option<Progress>> {
+        let started = Instant::now();
+        let open = self.going.as_ref().is_some_and(|going| going.windows.is_some() && going.state.groups() > 0);
+        let gives = open && self.query.finish && self.query.mode == OutputMode::Append;
+        if !gives || self.has_again() {
+            return Ok(None);
+        }
+        self.do_batch(Json::Null, started).map(Some)
+    }
+
+    fn do_again(&mut self, batch: u64, started: Instant) -> Result<Progress> {
+        let gone = || Error::internal(format!("the offsets of batch {batch} were whole, and are not"));
+        let Some(log) = &self.log else { return Err(gone()) };
+        let payload = log.read(Kind::Offsets, batch)?.and_then(Result::ok).ok_or_else(gone)?;
+        let json: Json = serde_json::from_slice(&payload).map_err(|_| gone())?;
+        let offsets = Offsets::of_json(&json).ok_or_else(gone)?;
+        if batch != self.next || offsets.watermark != self.watermark {
+            return Err(Error::internal(format!(
+                "batch {batch} was logged after another state than the one before it"
+            )));
+        }
+        if !offsets.range.is_null() {
+            self.query.source.replay(&offsets.range)?;
+        }
+        let progress = Progress { is_again: true, ..Progress::default() };
+        self.work(offsets, progress, started)
+    }
+
+    fn do_batch(&mut self, range: Json, started: Instant) -> Result<Progress> {
+        let mut progress = Progress::default();
+        progress.steps.push(("latestOffset", started.elapsed()));
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let offsets = Offsets { range, watermark: self.watermark, at };
+        if let Some(log) = &self.log {
+            let logging = Instant::now();
+            log.write(Kind::Offsets, self.next, &pretty(&offsets.to_json()))?;
+            progress.steps.push(("walCommit", logging.elapsed()));
+        }
+        self.work(offsets, progress, started)
+    }
+
+    /// Does a batch whose range is logged.
+    fn work(&mut self, offsets: Offsets, mut progress: Progress, started: Instant) -> Result<Progress> {
+        let Some(going) = &mut self.going else { return Err(Error::internal("a batch before its plan")) };
+        let batch = self.next;
+        let mut lap = Instant::now();
+        let mut step = |progress: &mut Progress, name| {
+            progress.steps.push((name, lap.elapsed()));
+            lap = Instant::now();
+        };
+        // What is read does not depend on the mode; what is late does.
+        let late = if self.query.mode == OutputMode::Complete { None } else { self.watermark };
+        let mut watermark = self.watermark;
+        let mut delta = Vec::new();
+        let mut changed: HashMap<i64, Vec<u32>> = HashMap::new();
+        if offsets.range.is_null() {
+            watermark = Some(END);
+        } else {
+            let source = self.query.source.open(&offsets.range, &going.schema)?;
+            let groups = going.session.groups(&*source)?;
+            let ledger = groups.ledger;
+            let taken = take_apart(groups.partial, going.windows.as_ref(), late);
+            progress.rows_read = ledger.rows_read;
+            progress.rows_filtered = ledger.rows_filtered;
+            progress.rows_rejected = ledger.rows_rejected;
+            progress.rejects = groups.rejects;
+            progress.rows_late = taken.late;
+            progress.rows_untimed = taken.untimed;
+            progress.rows_grouped = ledger.rows_grouped - taken.late - taken.untimed;
+            progress.bytes_read = ledger.bytes_read;
+            progress.device = ledger.device;
+            progress.device_steps = ledger.stages;
+            progress.latest = taken.latest;
+            if let Some(delay) = going.windows.as_ref().and_then(|windows| windows.delay) {
+                watermark = watermark.max(taken.latest.map(|latest| latest.saturating_sub(delay)));
+            }
+            for (pane, partial) in taken.panes {
+                if self.log.is_some() {
+                    put_pane(pane, &partial, &mut delta);
+                }
+                progress.groups_changed += partial.groups as u64;
+                let ids = going.state.merge(pane, partial);
+                if self.query.mode == OutputMode::Update {
+                    changed.insert(pane, ids);
+                }
+            }
+        }
+        let rows = going.output(self.query.mode, self.watermark, watermark, &changed)?;
+        let output = BatchOutput { batch, rows };
+        progress.rows_emitted = output.len() as u64;
+        if let (Some(windows), Some(watermark), true) =
+            (&going.windows, watermark, self.query.mode != OutputMode::Complete)
+        {
+            progress.groups_evicted = going.state.evict(windows, watermark) as u64;
+        }
+        step(&mut progress, "addBatch");
+        if let Some(log) = &self.log {
+            let header = json!({ "range": offsets.range, "watermark": watermark });
+            self.chain =
+                write_state(log, batch, self.chain, header, &delta, &going.state, &self.query.source.position())?;
+            step(&mut progress, "stateCommit");
+        }
+        let sink = &mut self.query.sink;
+        let mut give = |progress: &mut Progress| {
+            sink.prepare(&output)?;
+            sink.commit(batch)?;
+            step(progress, "sinkCommit");
+            Ok::<_, Error>(())
+        };
+        // The place of the commit is the promise.
+        if self.guarantee != Guarantee::AtMostOnce {
+            give(&mut progress)?;
+        }
+        if let (Some(log), Some(full)) = (&self.log, self.chain.full) {
+            let committing = Instant::now();
+            log.write(Kind::Commits, batch, &pretty(&json!({ "full": full })))?;
+            progress.steps.push(("commitOffsets", committing.elapsed()));
+        }
+        if self.guarantee == Guarantee::AtMostOnce {
+            give(&mut progress)?;
+        }
+        self.next += 1;
+        self.watermark = watermark;
+        if let Some(log) = &self.log {
+            forget(log, batch, self.query.keep)?;
+        }
+        let (strings, _) = going.session.strings();
+        progress.query = self.name.clone();
+        progress.batch = batch;
+        progress.at = offsets.at;
+        progress.source = self.query.source.description();
+        progress.sink = self.query.sink.description();
+        progress.range = offsets.range;
+        progress.groups = going.state.groups() as u64;
+        progress.state_bytes = (going.state.heap_bytes() + strings) as u64;
+        progress.watermark = watermark;
+        progress.time = going.windows.as_ref().map(|windows| windows.ty.clone());
+        progress.wall = started.elapsed();
+        if !progress.balances() {
+            return Err(Error::internal(format!("batch {batch} does not account for all its rows")));
+        }
+        Ok(progress)
+    }
+}

@@ -1,0 +1,191 @@
+//! The state of a query: the groups of all panes that are still open, each pane's for itself, so that a closed one is dropped whole.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::plan::Windows;
+use crate::agg::{Merger, Partial, PartialShape, State as Column, StateSpec};
+use crate::column::key::{int_word, word_int};
+use crate::column::{Class, KeyColumn, Value};
+use crate::{Error, Result};
+
+/// Panes by their start; without windows there is one, which starts at 0.
+pub(crate) struct State {
+    /// The keys, without that of the pane, of no groups.
+    keys: Vec<KeyColumn>,
+    specs: Vec<StateSpec>,
+    panes: BTreeMap<i64, Merger>,
+}
+
+/// What a batch has found, by pane.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    /// The groups of each pane that is open, without the pane's key.
+    pub panes: Vec<(i64, Partial)>,
+    /// Rows for panes that are over.
+    pub late: u64,
+    /// Rows without an event time.
+    pub untimed: u64,
+    /// The latest event time, of late rows too.
+    pub latest: Option<i64>,
+}
+
+/// Takes the groups of a batch apart by pane. Those over at `watermark` are left out, and their rows counted.
+pub(crate) fn take_apart(mut partial: Partial, windows: Option<&Windows>, watermark: Option<i64>) -> Taken {
+    let Some(windows) = windows else {
+        let panes = if partial.groups == 0 { Vec::new() } else { vec![(0, partial)] };
+        return Taken { panes, ..Taken::default() };
+    };
+    let mut taken = Taken::default();
+    let rows = |group: usize| match &partial.states[windows.rows] {
+        Column::Count(counts) => counts[group],
+        _ => 0,
+    };
+    if let Column::Extreme(latest) = &partial.states[windows.latest] {
+        let times = (0..partial.groups).filter_map(|group| match latest.value(group) {
+            Value::Int(ticks) => Some(ticks),
+            _ => None,
+        });
+        taken.latest = times.max();
+    }
+    let start = &partial.keys[0];
+    let mut panes: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for group in 0..partial.groups {
+        if !start.is_valid(group) {
+            taken.untimed += rows(group);
+            continue;
+        }
+        let pane = word_int(start.lo[group]);
+        if watermark.is_some_and(|watermark| windows.spans.is_over(pane, watermark)) {
+            taken.late += rows(group);
+        } else {
+            panes.entry(pane).or_default().push(group as u32);
+        }
+    }
+    let whole = panes.len() == 1 && panes.values().all(|groups| groups.len() == partial.groups);
+    partial.keys.remove(0);
+    taken.panes = if whole {
+        panes.into_keys().map(|pane| (pane, std::mem::replace(&mut partial, EMPTY))).collect()
+    } else {
+        panes.into_iter().map(|(pane, groups)| (pane, partial.gather(&groups))).collect()
+    };
+    taken
+}
+
+const EMPTY: Partial = Partial { groups: 0, keys: Vec::new(), states: Vec::new() };
+
+impl State {
+    /// No groups, of the keys (that of the pane is not one of them) and states of `shape`.
+    pub fn new(shape: &PartialShape, specs: &[StateSpec]) -> State {
+        let keys = shape.keys.iter().map(|(class, dict)| KeyColumn::new(*class, dict.clone())).collect();
+        State { keys, specs: specs.to_vec(), panes: BTreeMap::new() }
+    }
+
+    /// Groups in all.
+    pub fn groups(&self) -> usize {
+        self.panes.values().map(Merger::groups).sum()
+    }
+
+    /// Bytes held.
+    pub fn heap_bytes(&self) -> usize {
+        self.panes.values().map(Merger::heap_bytes).sum()
+    }
+
+    /// Merges groups of a pane in; which of the pane's groups they are.
+    pub fn merge(&mut self, pane: i64, partial: Partial) -> Vec<u32> {
+        self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs)).absorb(partial, 1).to_vec()
+    }
+
+    /// The starts of the windows that have groups and end after `before` and not after `until`, ascending.
+    pub fn closed(&self, windows: &Windows, before: Option<i64>, until: i64) -> BTreeSet<i64> {
+        let spans = windows.spans;
+        let ends = |window: i64| spans.end(window) <= until && before.is_none_or(|before| spans.end(window) > before);
+        self.panes.keys().flat_map(|&pane| spans.windows(pane)).filter(|&window| ends(window)).collect()
+    }
+
+    /// The starts of all windows that have groups and are not over at `watermark`, ascending.
+    pub fn open(&self, windows: &Windows, watermark: Option<i64>) -> BTreeSet<i64> {
+        let spans = windows.spans;
+        let open = |window: i64| watermark.is_none_or(|watermark| spans.end(window) > watermark);
+        self.panes.keys().flat_map(|&pane| spans.windows(pane)).filter(|&window| open(window)).collect()
+    }
+
+    /// The groups of a window, its start their first key; with `changed`, only those of each pane named there.
+    pub fn window(&self, windows: &Windows, window: i64, changed: Option<&HashMap<i64, Vec<u32>>>) -> Partial {
+        let mut panes = windows.spans.panes(window).filter_map(|pane| Some((pane, self.panes.get(&pane)?)));
+        let mut partial = match (panes.next(), panes.next()) {
+            (None, _) => return EMPTY,
+            // Most windows are of one pane.
+            (Some((pane, merger)), None) => match changed {
+                None => merger.partial(),
+                Some(changed) => merger.gather(changed.get(&pane).map_or(&[], Vec::as_slice)),
+            },
+            (Some(first), Some(second)) => {
+                let mut all = Merger::new(&self.keys, &self.specs);
+                // Those that changed come first, so that they have the first numbers.
+                let mut count = 0;
+                if let Some(changed) = changed {
+                    for pane in windows.spans.panes(window) {
+                        if let (Some(groups), Some(merger)) = (changed.get(&pane), self.panes.get(&pane)) {
+                            let keys = merger.gather(groups).keys;
+                            all.intern(groups.len(), &keys);
+                        }
+                    }
+                    count = all.groups();
+                }
+                [first, second].into_iter().chain(panes).for_each(|(_, merger)| all.push(&merger.partial()));
+                match changed {
+                    None => all.finish(),
+                    Some(_) => all.gather(&(0..count as u32).collect::<Vec<_>>()),
+                }
+            }
+        };
+        let mut start = KeyColumn::new(Class::Int, None);
+        start.lo = vec![int_word(window); partial.groups];
+        partial.keys.insert(0, start);
+        partial
+    }
+
+    /// All groups of a query without windows; with `changed`, only those.
+    pub fn all(&self, changed: Option<&[u32]>) -> Partial {
+        match (self.panes.get(&0), changed) {
+            (Some(merger), Some(changed)) => merger.gather(changed),
+            (Some(merger), None) => merger.partial(),
+            (None, _) => Merger::new(&self.keys, &self.specs).finish(),
+        }
+    }
+
+    /// Forgets the panes that are over at `watermark`; how many groups they had.
+    pub fn evict(&mut self, windows: &Windows, watermark: i64) -> usize {
+        let before = self.groups();
+        self.panes.retain(|&pane, _| !windows.spans.is_over(pane, watermark));
+        before - self.groups()
+    }
+
+    /// Appends the bytes of all groups, as [`put_pane`].
+    pub fn put(&self, out: &mut Vec<u8>) {
+        for (&pane, merger) in &self.panes {
+            put_pane(pane, &merger.partial(), out);
+        }
+    }
+
+    /// Merges in what [`put_pane`] has put, to the end of `bytes`.
+    ///
+    /// # Errors
+    /// Bytes that are not whole, though their checksum is right; a dictionary is full.
+    pub fn take(&mut self, shape: &PartialShape, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let pane = bytes.split_off(..8).and_then(|pane| pane.try_into().ok()).map(i64::from_le_bytes);
+            let (Some(pane), Some(partial)) = (pane, shape.take(&mut bytes)?) else {
+                return Err(Error::internal("a state's checksum is right, and its bytes are not"));
+            };
+            self.merge(pane, partial);
+        }
+        Ok(())
+    }
+}
+
+/// Appends the bytes of a pane's groups.
+pub(crate) fn put_pane(pane: i64, partial: &Partial, out: &mut Vec<u8>) {
+    out.extend_from_slice(&pane.to_le_bytes());
+    partial.put(out);
+}

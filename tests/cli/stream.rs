@@ -1,0 +1,133 @@
+//! `tidemill stream` and `tidemill checkpoint`, as a user types them.
+
+use std::fs;
+
+use crate::support::{Bench, Ran};
+
+const FIRST: &str = "ts,region,amount\n2026-01-01T00:00:01,north,0.1\n2026-01-01T00:00:03,south,0.2\n\
+    2026-01-01T00:00:12,north,0.7\n";
+const SECOND: &str = "amount,ts,region\n5,2026-01-01T00:00:14,south\n1,2026-01-01T00:00:31,north\n\
+    9,2026-01-01T00:00:02,north\n";
+
+/// A folder `in` with two files.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/a.csv", FIRST);
+    bench.write("in/b.csv", SECOND);
+    bench
+}
+
+fn stream(bench: &Bench, more: &[&str]) -> Ran {
+    let common = ["stream", "--source", "dir:in/*.csv", "--by", "region", "sum(amount)", "count()"];
+    bench.run(common.iter().chain(more))
+}
+
+const WINDOWED: [&str; 6] = ["--window", "tumbling 10s on ts", "--watermark", "5s", "--trigger", "available-now"];
+
+#[test]
+fn a_checkpoint_is_gone_on_from_shown_and_checked() {
+    let bench = bench();
+    let kept = [&WINDOWED[..], &["--checkpoint", "ckpt", "--sink", "csv:out", "--max-files", "1"]].concat();
+    let ran = stream(&bench, &kept);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
+    let (day, north) = ("2026-01-01T00:00", "9.1,2");
+    // 9.1 is of both files: the window was open in the state between their batches.
+    assert_eq!(
+        bench.read("out/part-00000001.csv"),
+        format!(
+            "window_start,window_end,region,sum(amount),count()\n{day}:00,{day}:10,north,{north}\n\
+             {day}:00,{day}:10,south,0.2,1\n{day}:10,{day}:20,north,0.7,1\n{day}:10,{day}:20,south,5.0,1\n"
+        )
+    );
+    // Nothing new: nothing is done. Then the end.
+    assert_eq!(stream(&bench, &kept).code, Some(0));
+    let ran = stream(&bench, &[&kept[..], &["--finish", "--progress"]].concat());
+    let json: serde_json::Value = serde_json::from_str(ran.err.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&json["batchId"], &json["numInputRows"], &json["sink"]["numOutputRows"]),
+        (&2.into(), &0.into(), &1.into())
+    );
+    assert!(bench.read("out/part-00000002.csv").ends_with(&format!("{day}:30,{day}:40,north,1.0,1\n")));
+    let shown = bench.run(["checkpoint", "show", "ckpt"]);
+    assert!(shown.out.contains("window   tumbling 10s on ts") && shown.out.contains("after batch 2"), "{}", shown.out);
+    assert_eq!(bench.run(["checkpoint", "verify", "ckpt"]).out, "9 files, 0 damaged\nit goes on after batch 2\n");
+    // A changed byte is found by who asks, and by the query.
+    let mut state = fs::read(bench.path("ckpt/state/2")).unwrap();
+    *state.last_mut().unwrap() ^= 1;
+    fs::write(bench.path("ckpt/state/2"), state).unwrap();
+    let found = bench.run(["checkpoint", "verify", "ckpt"]);
+    assert_eq!(found.code, Some(1));
+    assert!(found.err.contains("state/2: its checksum is wrong"), "{}", found.err);
+    let ran = stream(&bench, &[&kept[..], &["--finish"]].concat());
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.contains("note: ckpt: batch 2 cannot be gone on from"), "{}", ran.err);
+    assert_eq!(bench.run(["checkpoint", "verify", "ckpt"]).code, Some(0));
+}
+
+#[test]
+fn without_a_checkpoint_lines_come_out() {
+    let bench = bench();
+    // 0.1 + 0.7 is nearer to 0.7999999999999999 than to 0.8, as doubles.
+    let ran = stream(&bench, &["--mode", "update", "--trigger", "available-now", "--max-files", "1"]);
+    assert_eq!(ran.out, "region,sum(amount),count()\nnorth,0.7999999999999999,2\nsouth,0.2,1\nnorth,10.8,4\nsouth,5.2,2\n");
+    let ran = stream(
+        &bench,
+        &["--mode", "complete", "--order-by", "region desc", "--limit", "1", "--trigger", "once", "--sink", "ndjson"],
+    );
+    assert_eq!(ran.out, "{\"region\":\"south\",\"sum(amount)\":5.2,\"count()\":2}\n");
+    // No file yet is no error.
+    fs::remove_dir_all(bench.path("in")).unwrap();
+    let ran = stream(&bench, &["--mode", "update", "--trigger", "available-now"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn what_cannot_be_says_why_and_what_could() {
+    let bench = bench();
+    let now = ["--trigger", "available-now"];
+    for (args, code, says) in [
+        (&now[..], 2, "add --window and --watermark, or take --mode update"),
+        (&["--window", "tumbling 10s"], 2, "does not say on which event time"),
+        (&["--window", "tumbling 10s on region", "--watermark", "1s"], 2, "needs a date or timestamp"),
+        (&["--mode", "sometimes"], 2, "append, update, complete"),
+        (&["--mode", "update", "--guarantee", "exactly-once"], 2, "add --checkpoint FOLDER"),
+        (
+            &["--mode", "update", "--checkpoint", "c", "--guarantee", "exactly-once"],
+            2,
+            "shows a batch that comes twice twice",
+        ),
+        (&["--mode", "update", "--sink", "parquet"], 2, "cannot be written a few lines at a time"),
+        (&["--mode", "update", "--sink", "csv:"], 2, "write csv:out"),
+        (&["--mode", "update", "--trigger", "now and then"], 2, "'now and then' is no trigger"),
+    ] {
+        let ran = stream(&bench, args);
+        assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.err);
+        assert!(ran.err.contains(says), "{args:?}: {}", ran.err);
+    }
+    bench.write("in/c.csv", "ts,region\n2026-01-01,x\n");
+    let ran = stream(&bench, &["--mode", "update", "--trigger", "available-now"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("amount"), "{}", ran.err);
+    let ran = bench.run(["checkpoint", "show", "in"]);
+    assert!(ran.code == Some(2) && ran.err.contains("is no checkpoint"), "{}", ran.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_after_the_batch_and_the_next_process_goes_on() {
+    use std::process::{Command, Stdio};
+    let bench = bench();
+    let args = ["stream", "--source", "rate:rows=100,advance=1s", "count()", "--window", "tumbling 1s on timestamp"];
+    let more = ["--watermark", "0s", "--checkpoint", "c", "--sink", "csv:out"];
+    let child = bench.command([&args[..], &more].concat()).stderr(Stdio::piped()).spawn().unwrap();
+    // Until it is well on its way.
+    while !bench.path("out/part-00000003.csv").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    let next = bench.run(["checkpoint", "verify", "c"]);
+    assert!(next.code == Some(0) && !next.out.contains("again"), "{}", next.out);
+}

@@ -1,0 +1,236 @@
+//! What queries give, compared with the batch engine over the same rows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use arrow_array::RecordBatch;
+use tidemill::aggregate::{count, sum};
+use tidemill::expr::parse;
+use tidemill::input::OpenOptions;
+use tidemill::output::value_text;
+use tidemill::stream::{
+    Callback, FileOrder, FolderSource, Guarantee, Limits, OutputMode, Progress, Query, RateSource, Trigger,
+};
+use tidemill::{Input, Job, col};
+
+use super::engine;
+
+/// Rows as texts.
+fn texts(batches: &[RecordBatch]) -> Vec<String> {
+    let row = |batch: &RecordBatch, row: usize| {
+        let cells = batch.columns().iter().map(|column| value_text(column, row).unwrap());
+        cells.collect::<Vec<_>>().join(",")
+    };
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(|i| row(batch, i)).collect::<Vec<_>>()).collect()
+}
+
+/// The rows of every batch, and its progress.
+fn collect(
+    query: impl FnOnce(Callback<Box<dyn FnMut(&tidemill::stream::BatchOutput) -> tidemill::Result<()> + Send>>) -> Query,
+) -> (Vec<Vec<String>>, Vec<Progress>) {
+    let given: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
+    let sink = {
+        let given = Arc::clone(&given);
+        Callback::new(Box::new(move |output: &tidemill::stream::BatchOutput| {
+            given.lock().unwrap().push(texts(&output.rows));
+            Ok(())
+        }) as Box<dyn FnMut(&tidemill::stream::BatchOutput) -> tidemill::Result<()> + Send>)
+    };
+    let listen = {
+        let told = Arc::clone(&told);
+        move |progress: &Progress| told.lock().unwrap().push(progress.clone())
+    };
+    query(sink).trigger(Trigger::AvailableNow).listen(listen).start(&engine()).unwrap().wait().unwrap();
+    let given = std::mem::take(&mut *given.lock().unwrap());
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    (given, told)
+}
+
+/// Lines `time,city,fare`, a file each, in the order of their names; the folder lives as long as what is returned.
+fn files(files: &[&str]) -> (tempfile::TempDir, FolderSource) {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, lines) in files.iter().enumerate() {
+        std::fs::write(dir.path().join(format!("{i:03}.csv")), format!("time,city,fare\n{lines}")).unwrap();
+    }
+    let source = FolderSource::new(dir.path().to_str().unwrap(), FileOrder::Name, OpenOptions::default()).unwrap();
+    (dir, source)
+}
+
+fn job() -> Job {
+    Job::new().by(["city"]).aggregate(count().named("trips")).aggregate(sum(col("fare")).named("total"))
+}
+
+const ONE_FILE: Limits = Limits { files: Some(1), bytes: None, rows: None };
+
+#[test]
+fn append_gives_each_window_once_when_the_watermark_has_passed_it() {
+    let (_dir, source) = files(&[
+        "2026-01-01T00:00:01,Rome,0.1\n2026-01-01T00:00:09,Oslo,1\n2026-01-01T00:00:12,Rome,5\n",
+        // The watermark is 00:00:10: what is before it and in a closed window is late.
+        "2026-01-01T00:00:02,Rome,100\n2026-01-01T00:00:11,Rome,0.2\n2026-01-01T00:00:25,Rome,1\n",
+        "2026-01-01T00:00:13,Rome,7\n2026-01-01T00:00:24,Oslo,3\n,Rome,1\n",
+    ]);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job(), sink)
+            .window("tumbling 10s on time".parse().unwrap())
+            .watermark("2s".parse().unwrap())
+            .limits(ONE_FILE)
+    });
+    let day = "2026-01-01T00:00";
+    assert_eq!(
+        rows,
+        [
+            vec![format!("{day}:00,{day}:10,Oslo,1,1.0"), format!("{day}:00,{day}:10,Rome,1,0.1")],
+            vec![format!("{day}:10,{day}:20,Rome,2,5.2")],
+            vec![],
+        ]
+    );
+    let counts: Vec<_> =
+        progress.iter().map(|p| (p.rows_read, p.rows_late, p.rows_untimed, p.rows_grouped, p.groups)).collect();
+    assert_eq!(counts, [(3, 0, 0, 3, 1), (3, 1, 0, 2, 1), (3, 1, 1, 1, 2)]);
+    let json = progress[1].to_json();
+    assert_eq!(json["eventTime"]["watermark"], format!("{day}:23"));
+    assert_eq!(json["stateOperators"][0]["numRowsDroppedByWatermark"], 1);
+    assert_eq!(json["sink"]["numOutputRows"], 1);
+}
+
+#[test]
+fn update_gives_what_changed_and_complete_gives_all() {
+    let lines = [
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Oslo,1\n",
+        "2026-01-01T00:00:03,Rome,2\n2026-01-01T00:00:11,Rome,3\n",
+        "2026-01-01T00:00:04,Bern,4\n",
+    ];
+    let of = |mode: OutputMode, window: Option<&str>| {
+        let (_dir, source) = files(&lines);
+        let rows = collect(|sink| {
+            let query = Query::new(source, job(), sink).mode(mode).limits(ONE_FILE);
+            match window {
+                Some(window) => query.window(window.parse().unwrap()),
+                None => query,
+            }
+        });
+        rows.0.into_iter().map(|rows| rows.iter().map(|r| r.replace("2026-01-01T00:00:", "")).collect()).collect()
+    };
+    let expect = |rows: Vec<Vec<String>>, expected: &[&[&str]]| {
+        assert_eq!(rows.iter().map(|r| r.iter().map(String::as_str).collect::<Vec<_>>()).collect::<Vec<_>>(), expected);
+    };
+    expect(of(OutputMode::Update, None), &[&["Oslo,1,1", "Rome,1,1"], &["Rome,3,6"], &["Bern,1,4"]]);
+    expect(
+        of(OutputMode::Complete, None),
+        &[&["Oslo,1,1", "Rome,1,1"], &["Oslo,1,1", "Rome,3,6"], &["Bern,1,4", "Oslo,1,1", "Rome,3,6"]],
+    );
+    expect(
+        of(OutputMode::Update, Some("tumbling 10s on time")),
+        &[&["00,10,Oslo,1,1", "00,10,Rome,1,1"], &["00,10,Rome,2,3", "10,20,Rome,1,3"], &["00,10,Bern,1,4"]],
+    );
+    expect(
+        of(OutputMode::Update, Some("sliding 10s every 5s on time")),
+        &[
+            &["2025-12-31T23:59:55,05,Oslo,1,1", "2025-12-31T23:59:55,05,Rome,1,1", "00,10,Oslo,1,1", "00,10,Rome,1,1"],
+            &["2025-12-31T23:59:55,05,Rome,2,3", "00,10,Rome,2,3", "05,15,Rome,1,3", "10,20,Rome,1,3"],
+            &["2025-12-31T23:59:55,05,Bern,1,4", "00,10,Bern,1,4"],
+        ],
+    );
+}
+
+#[test]
+fn windows_are_those_of_a_batch_run_over_the_rows_that_were_not_late() {
+    for (window, pane, width, slide) in [
+        ("tumbling 3s on timestamp", "3s", 3, 3),
+        ("sliding 4s every 2s on timestamp", "2s", 4, 2),
+        ("sliding 5s every 3s on timestamp", "1s", 5, 3),
+    ] {
+        for rows in [1, 7, 100, 1000] {
+            let source =
+                || RateSource::new(rows, format!("{}ms", rows * 10).parse().unwrap(), Some(1000 / rows)).unwrap();
+            let job = Job::new()
+                .map("k", parse("value % 7").unwrap())
+                .by(["k"])
+                .aggregate(sum(parse("value * 0.1").unwrap()).named("s"));
+            let (given, progress) = collect(|sink| {
+                Query::new(source(), job, sink)
+                    .window(window.parse().unwrap())
+                    .watermark("0s".parse().unwrap())
+                    .finish(true)
+            });
+            let total: u64 = progress.iter().map(|p| p.rows_grouped).sum();
+            assert_eq!(total, 1000 / rows * rows);
+            // Every row in each of its windows, by plain recomputation over seconds; the sums by the batch engine.
+            let mut expected: BTreeMap<(i64, i64), Vec<i64>> = BTreeMap::new();
+            for value in 0..(1000 / rows * rows) as i64 {
+                let second = value * 10 / 1000;
+                for start in (-10..20).map(|i| i * slide).filter(|s| *s <= second && second < s + width) {
+                    expected.entry((start, value % 7)).or_default().push(value);
+                }
+            }
+            let given: Vec<String> = given.into_iter().flatten().collect();
+            assert_eq!(given.len(), expected.len(), "{window} ({pane}) of {rows} rows a batch");
+            for (((start, key), values), row) in expected.iter().zip(&given) {
+                let sum = exact(values);
+                let end = format!("{key},{sum}");
+                assert!(row.ends_with(&end), "{window}: {row} is not …{end} of window {start}");
+            }
+        }
+    }
+}
+
+/// The sum of tenths, by the batch engine.
+fn exact(values: &[i64]) -> String {
+    let array: Arc<dyn arrow_array::Array> = Arc::new(arrow_array::Int64Array::from(values.to_vec()));
+    let batch = RecordBatch::try_from_iter([("value", array)]).unwrap();
+    let input = Input::batches(batch.schema(), vec![batch]).unwrap();
+    let job = Job::new().aggregate(sum(parse("value * 0.1").unwrap()));
+    texts(&engine().run(&job, &input).unwrap().batches).remove(0)
+}
+
+#[test]
+fn an_open_window_stays_in_the_state_unless_it_is_asked_for() {
+    let source = || RateSource::new(10, "1s".parse().unwrap(), Some(3)).unwrap();
+    let query = |sink, finish| {
+        Query::new(source(), Job::new().aggregate(count()), sink)
+            .window("tumbling 1s on timestamp".parse().unwrap())
+            .watermark("0s".parse().unwrap())
+            .finish(finish)
+    };
+    let (rows, progress) = collect(|sink| query(sink, false));
+    assert_eq!((rows.iter().flatten().count(), progress.last().unwrap().groups), (2, 1));
+    let (rows, progress) = collect(|sink| query(sink, true));
+    assert_eq!((rows.iter().flatten().count(), progress.last().unwrap().groups), (3, 0));
+}
+
+#[test]
+fn what_cannot_be_promised_is_refused_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let query = |guarantee| {
+        let source = RateSource::new(1, "1s".parse().unwrap(), Some(1)).unwrap();
+        Query::new(source, Job::new().aggregate(count()), Callback::new(|_| Ok(())))
+            .mode(OutputMode::Update)
+            .guarantee(guarantee)
+    };
+    let error = |query: Query| query.start(&engine()).unwrap_err().to_string();
+    assert!(error(query(Guarantee::ExactlyOnce)).contains("there is no checkpoint"));
+    let checkpoint = dir.path().join("c");
+    let twice = error(query(Guarantee::ExactlyOnce).checkpoint(&checkpoint));
+    assert!(twice.contains("callback shows a batch that comes twice twice"), "{twice}");
+    query(Guarantee::AtLeastOnce).checkpoint(&checkpoint).start(&engine()).unwrap().wait().unwrap();
+    // Another job over the same checkpoint, and two at once.
+    let other = Query::new(
+        RateSource::new(1, "1s".parse().unwrap(), None).unwrap(),
+        Job::new().aggregate(sum(col("value"))),
+        Callback::new(|_| Ok(())),
+    );
+    let changed = error(other.mode(OutputMode::Update).checkpoint(&checkpoint));
+    assert!(changed.contains("'aggregates' was count() as count(), and is sum(value) as sum(value)"), "{changed}");
+    let endless = || {
+        let source = RateSource::new(1, "1s".parse().unwrap(), None).unwrap();
+        Query::new(source, Job::new().aggregate(count()), Callback::new(|_| Ok(())))
+            .mode(OutputMode::Update)
+            .checkpoint(dir.path().join("d"))
+    };
+    let going = endless().start(&engine()).unwrap();
+    assert!(error(endless()).contains("in use by another process"));
+    going.stop();
+    assert!(going.wait().unwrap().batches < 1_000_000);
+}
