@@ -70,7 +70,10 @@ fn without_a_checkpoint_lines_come_out() {
     let bench = bench();
     // 0.1 + 0.7 is nearer to 0.7999999999999999 than to 0.8, as doubles.
     let ran = stream(&bench, &["--mode", "update", "--trigger", "available-now", "--max-files", "1"]);
-    assert_eq!(ran.out, "region,sum(amount),count()\nnorth,0.7999999999999999,2\nsouth,0.2,1\nnorth,10.8,4\nsouth,5.2,2\n");
+    assert_eq!(
+        ran.out,
+        "region,sum(amount),count()\nnorth,0.7999999999999999,2\nsouth,0.2,1\nnorth,10.8,4\nsouth,5.2,2\n"
+    );
     let ran = stream(
         &bench,
         &["--mode", "complete", "--order-by", "region desc", "--limit", "1", "--trigger", "once", "--sink", "ndjson"],
