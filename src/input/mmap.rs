@@ -58,6 +58,13 @@ impl Map {
         Ok(Arc::new(Map { path: path.into(), bytes, mapped }))
     }
 
+    /// Bytes in memory, copied, as if they were a file called `path`.
+    pub(crate) fn of_bytes(path: &Path, bytes: &[u8]) -> Arc<Map> {
+        let mut all = MutableBuffer::new(bytes.len());
+        all.extend_from_slice(bytes);
+        Arc::new(Map { path: path.into(), bytes: all.into(), mapped: None })
+    }
+
     /// The path it was opened by (`-` for standard input).
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -288,7 +288,9 @@ fn run(
                     break;
                 }
             }
-            None if matches!(trigger, Trigger::AvailableNow | Trigger::Once) || runner.is_over() => break,
+            None if runner.is_over() => break,
+            // What comes once and is not there yet, a pipe's next lines, is waited for: it ends by itself.
+            None if matches!(trigger, Trigger::AvailableNow | Trigger::Once) && runner.is_replayable() => break,
             None => {
                 std::thread::park_timeout(pause);
                 pause = (pause * 2).min(LATEST);

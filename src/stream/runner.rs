@@ -101,6 +101,10 @@ impl Runner {
         self.again.is_empty() && self.query.source.is_over()
     }
 
+    pub fn is_replayable(&self) -> bool {
+        self.query.source.is_replayable()
+    }
+
     pub fn is_cancelled(&self) -> bool {
         self.engine.cancel.load(Ordering::Relaxed)
     }
@@ -205,6 +209,11 @@ impl Runner {
     fn load(&mut self, going: &mut Going) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         self.again = std::mem::take(&mut self.recovery.again).into();
+        if !self.query.source.is_replayable() && !self.again.is_empty() {
+            let source = self.query.source.description();
+            self.notes.push(format!("what {source} gave for batch {} is lost with the process that read it", self.again[0]));
+            self.again.clear();
+        }
         let Some((last, full)) = self.recovery.last else { return Ok(()) };
         for batch in full..=last {
             let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));

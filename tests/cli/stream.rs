@@ -116,6 +116,23 @@ fn what_cannot_be_says_why_and_what_could() {
     assert!(ran.code == Some(2) && ran.err.contains("is no checkpoint"), "{}", ran.err);
 }
 
+#[test]
+fn standard_input_is_a_stream_that_comes_once() {
+    let bench = Bench::new();
+    let args = ["stream", "--source", "-", "--by", "region", "sum(amount)", "--mode", "update", "--max-rows", "2"];
+    let ran = bench.run_with(args, FIRST);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert_eq!(ran.out, "region,sum(amount)\nnorth,0.1\nsouth,0.2\nnorth,0.7999999999999999\n");
+    let ran = bench.run_with([&args[..], &["--checkpoint", "c", "--guarantee", "exactly-once"]].concat(), FIRST);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("stdin cannot be read again after a failure"), "{}", ran.err);
+    // A bad field is named by its line of the whole stream.
+    let declared = [&args[..], &["--schema", "amount:float64"]].concat();
+    let ran = bench.run_with(declared, format!("{FIRST}2026-01-01T00:00:13,north,much\n"));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("-:5, column 'amount'") && ran.err.contains("much"), "{}", ran.err);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_after_the_batch_and_the_next_process_goes_on() {

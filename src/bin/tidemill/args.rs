@@ -132,6 +132,8 @@ const STREAM_HELP: &str = "\
 Sources (--source):
   dir:PATTERN    files that appear: 'dir:incoming/*.csv'. Place them whole: write
                  elsewhere, or under a name that begins with a dot, and rename
+  -              lines of CSV on standard input
+  tcp:HOST:PORT  lines of CSV from a server
   rate:WORDS     made rows: 'rate:rows=1000,advance=1s,batches=20'
 Sinks (--sink):
   FORMAT:FOLDER  a file for each batch that has rows, and its marker:
@@ -174,7 +176,7 @@ pub struct StreamArgs {
     pub aggregates: Vec<String>,
 
     /// Where rows come from
-    #[arg(long, value_name = "dir:PATTERN|rate:…", help_heading = "The stream")]
+    #[arg(long, value_name = "dir:PATTERN|-|tcp:HOST:PORT|rate:…", allow_hyphen_values = true, help_heading = "The stream")]
     pub source: String,
     /// Group by spans of an event time: 'tumbling 10s on ts', 'sliding 10s every 2s on ts'
     #[arg(long, value_name = "WINDOW", help_heading = "The stream")]
@@ -206,6 +208,9 @@ pub struct StreamArgs {
     /// Input bytes a batch reads at most (one file is always read)
     #[arg(long, value_name = "SIZE", help_heading = "The stream")]
     pub max_bytes: Option<String>,
+    /// Rows a batch reads at most, of sources that count them before (-, tcp, rate)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
+    pub max_rows: Option<u64>,
     /// The order of files of dir: name or mtime
     #[arg(long, value_name = "ORDER", default_value = "name", help_heading = "The stream")]
     pub file_order: String,

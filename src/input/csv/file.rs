@@ -20,6 +20,8 @@ pub(super) struct File {
     pub(super) names: Vec<String>,
     /// The byte the first record after the header starts at.
     pub(super) start: usize,
+    /// Bytes that came before these, if they are a part of something longer.
+    pub(super) before: u64,
     pub(super) lines: Lines,
 }
 
@@ -31,7 +33,7 @@ impl File {
 
     /// The place of the record that starts at `start`, but its line.
     pub(super) fn place(&self, start: usize) -> Place {
-        Place { file: Some(self.map.path().into()), byte: Some(start as u64), ..Place::default() }
+        Place { file: Some(self.map.path().into()), byte: Some(self.before + start as u64), ..Place::default() }
     }
 
     /// The text of the record that starts at `start`, for a message.

@@ -10,11 +10,18 @@ use memchr::memchr_iter;
 pub(super) struct Lines {
     /// LFs before a byte.
     known: Mutex<BTreeMap<usize, u64>>,
+    /// Lines that came before the data.
+    before: u64,
 }
 
 impl Lines {
     /// Counts are kept at most this often.
     const STEP: usize = 1 << 16;
+
+    /// Of data that comes after so many lines.
+    pub(super) fn after(before: u64) -> Lines {
+        Lines { before, ..Lines::default() }
+    }
 
     /// The 1-based line that byte `at` stands in.
     pub(super) fn line(&self, data: &[u8], at: usize) -> u64 {
@@ -25,7 +32,7 @@ impl Lines {
         if at - from >= Lines::STEP {
             self.known.lock().unwrap_or_else(|e| e.into_inner()).insert(at, count);
         }
-        count + 1
+        self.before + count + 1
     }
 }
 
@@ -42,5 +49,6 @@ mod tests {
             assert_eq!(lines.line(&data, at), plain, "{at}");
         }
         assert!(lines.known.lock().unwrap().len() <= 8);
+        assert_eq!(Lines::after(41).line(&data, 4), 43);
     }
 }

@@ -35,7 +35,21 @@ impl CsvSource {
         Ok(Arc::new(Self::of(Map::open(path)?, options)?))
     }
 
+    /// Text in memory, a part of something longer that messages call `name`: after so many bytes and lines of it.
+    pub(crate) fn part(name: &Path, text: &[u8], before: (u64, u64), options: &CsvOptions) -> Result<CsvSource> {
+        Self::after(before, Map::of_bytes(name, text), options)
+    }
+
+    /// Where the first record after the header begins.
+    pub(crate) fn start(&self) -> usize {
+        self.file.start
+    }
+
     pub(in crate::input) fn of(map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
+        Self::after((0, 0), map, options)
+    }
+
+    fn after(before: (u64, u64), map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
         check_options(options)?;
         let bom = check_text(&map)?;
         let nulls = Nulls::new(&options.null_values);
@@ -71,7 +85,8 @@ impl CsvSource {
                 ty: FieldType::Known(declared.unwrap_or(inferred.ty)),
             });
         }
-        let file = Arc::new(File { map, delimiter, nulls, names, start, lines: Lines::default() });
+        let (before, lines) = (before.0, Lines::after(before.1));
+        let file = Arc::new(File { map, delimiter, nulls, names, start, before, lines });
         Ok(CsvSource { file, schema: Schema { fields }, empty })
     }
 
@@ -88,7 +103,7 @@ impl CsvSource {
         let fields = options.schema.iter().map(|(name, ty)| Field::new(name.clone(), ty.clone())).collect();
         let start = map.len();
         let empty = vec![false; names.len()];
-        let file = Arc::new(File { map, delimiter, nulls, names, start, lines: Lines::default() });
+        let file = Arc::new(File { map, delimiter, nulls, names, start, before: 0, lines: Lines::default() });
         Ok(CsvSource { file, schema: Schema { fields }, empty })
     }
 }

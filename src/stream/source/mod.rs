@@ -1,11 +1,13 @@
 //! Where a stream comes from: something that knows what is new, and can give a range of it again.
 
 mod folder;
+mod lines;
 mod rate;
 
 use std::sync::Arc;
 
 pub use folder::{FileOrder, FolderSource};
+pub use lines::LinesSource;
 pub use rate::RateSource;
 use serde_json::Value as Json;
 

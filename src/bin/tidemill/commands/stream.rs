@@ -9,7 +9,7 @@ use tidemill::input::OpenOptions;
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, OutputMode, Query, RateSource, Sink, Source,
+    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, OutputMode, Query, RateSource, Sink, Source,
     Trigger,
 };
 use tidemill::{Device, Error, Job, Result};
@@ -38,7 +38,7 @@ pub fn run(args: &StreamArgs) -> Result<()> {
         .limits(Limits {
             files: args.max_files,
             bytes: args.max_bytes.as_deref().map(values::size).transpose()?.map(|bytes| bytes as u64),
-            rows: None,
+            rows: args.max_rows,
         });
     if let Some(window) = &args.window {
         query = query.window(window.parse()?);
@@ -107,9 +107,11 @@ fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {
             Ok(Box::new(FolderSource::new(pattern, FileOrder::from_str(&args.file_order)?, reading)?))
         }
         Some(("rate", words)) => Ok(Box::new(RateSource::parse(words)?)),
+        Some(("tcp", address)) if !address.is_empty() => Ok(Box::new(LinesSource::tcp(address, reading.csv)?)),
+        None if args.source == "-" => Ok(Box::new(LinesSource::of(std::io::stdin(), "-", reading.csv)?)),
         _ => Err(Error::Usage {
             message: format!("'{}' is no source", args.source),
-            help: Some("write 'dir:incoming/*.csv' or 'rate:rows=1000,advance=1s'".into()),
+            help: Some("write 'dir:incoming/*.csv', - for standard input, tcp:HOST:PORT, or rate:rows=1000,advance=1s".into()),
         }),
     }
 }
