@@ -211,7 +211,8 @@ impl Runner {
         self.again = std::mem::take(&mut self.recovery.again).into();
         if !self.query.source.is_replayable() && !self.again.is_empty() {
             let source = self.query.source.description();
-            self.notes.push(format!("what {source} gave for batch {} is lost with the process that read it", self.again[0]));
+            self.notes
+                .push(format!("what {source} gave for batch {} is lost with the process that read it", self.again[0]));
             self.again.clear();
         }
         let Some((last, full)) = self.recovery.last else { return Ok(()) };

@@ -176,7 +176,12 @@ pub struct StreamArgs {
     pub aggregates: Vec<String>,
 
     /// Where rows come from
-    #[arg(long, value_name = "dir:PATTERN|-|tcp:HOST:PORT|rate:…", allow_hyphen_values = true, help_heading = "The stream")]
+    #[arg(
+        long,
+        value_name = "dir:PATTERN|-|tcp:HOST:PORT|rate:…",
+        allow_hyphen_values = true,
+        help_heading = "The stream"
+    )]
     pub source: String,
     /// Group by spans of an event time: 'tumbling 10s on ts', 'sliding 10s every 2s on ts'
     #[arg(long, value_name = "WINDOW", help_heading = "The stream")]

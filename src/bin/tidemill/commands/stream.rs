@@ -9,8 +9,8 @@ use tidemill::input::OpenOptions;
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, OutputMode, Query, RateSource, Sink, Source,
-    Trigger,
+    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, OutputMode, Query, RateSource,
+    Sink, Source, Trigger,
 };
 use tidemill::{Device, Error, Job, Result};
 
@@ -111,7 +111,9 @@ fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {
         None if args.source == "-" => Ok(Box::new(LinesSource::of(std::io::stdin(), "-", reading.csv)?)),
         _ => Err(Error::Usage {
             message: format!("'{}' is no source", args.source),
-            help: Some("write 'dir:incoming/*.csv', - for standard input, tcp:HOST:PORT, or rate:rows=1000,advance=1s".into()),
+            help: Some(
+                "write 'dir:incoming/*.csv', - for standard input, tcp:HOST:PORT, or rate:rows=1000,advance=1s".into(),
+            ),
         }),
     }
 }
