@@ -20,6 +20,10 @@ use crate::column::Chunk;
 /// A device opened by a run, kept for the next one, and why it runs there.
 pub(super) type Opened = Arc<Mutex<Option<(Arc<dyn Backend>, String)>>>;
 
+/// Input bytes up to which a run stays where it begins: one thread is through with them before a device has had its first chunk,
+/// and another thread, which would open and feed it, costs more than it could give.
+pub(super) const SMALL: u64 = 1 << 18;
+
 /// A device that may take over.
 pub(super) struct Auto {
     pub rival: Rival,

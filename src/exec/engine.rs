@@ -8,7 +8,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::adapt::{Auto, Opened};
+use super::adapt::{Auto, Opened, SMALL};
 use super::emit::{Threads, thread_pool};
 use super::memory::Memory;
 use super::result::{finish, result_schema};
@@ -274,7 +274,7 @@ impl Engine {
             max_rejects: self.max_rejects,
             cancel: &self.cancel,
             observer: self.observer.as_deref(),
-            auto: auto.as_ref(),
+            auto: auto.as_ref().filter(|_| source.bytes().is_none_or(|bytes| bytes > SMALL)),
         };
         let dictionaries = dictionaries(&plan.stage.program);
         let (found, rejects) = run(&plan.stage, &**source, dictionaries, &*backend, &settings, &mut ledger)?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::adapt::Auto;
+use super::adapt::{Auto, SMALL};
 use super::emit::{Threads, thread_pool};
 use super::result::{finish, result_schema};
 use super::run::{Settings, run};
@@ -18,9 +18,6 @@ use crate::column::Dictionary;
 use crate::input::{Reject, Source};
 use crate::plan::{Plan, dictionaries};
 use crate::{Error, Result};
-
-/// Input bytes up to which a second thread costs more than it gives.
-const ONE_THREAD: u64 = 1 << 18;
 
 /// A plan, where it runs, and the dictionaries of its strings. Groups of one run merge with those of another.
 pub(crate) struct Session {
@@ -98,7 +95,7 @@ impl Session {
         let engine = &self.engine;
         let mut ledger =
             Ledger { device: self.backend.name(), device_reason: self.reason.clone(), ..Ledger::default() };
-        let small = source.bytes().is_some_and(|bytes| bytes <= ONE_THREAD);
+        let small = source.bytes().is_some_and(|bytes| bytes <= SMALL);
         let settings = Settings {
             // State is in memory, and so are the groups of a part of it.
             memory: None,
