@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::exact::Strided;
 use super::{Arg, Slice};
 use crate::column::key::{float_order, int_word, wide_word, word_float, word_int, word_wide};
-use crate::column::{Class, Dictionary, Value};
+use crate::column::{Class, Dictionary, Value, pick};
 use crate::simd::widest;
 
 /// The smallest (or largest) value of each group: floats by the total order (−0 < +0, NaN largest), strings by bytes.
@@ -210,12 +210,11 @@ impl Extreme {
 
     /// The listed groups, in the listed order, as a column of their own.
     pub fn gather(&self, groups: &[u32]) -> Self {
-        fn pick<T: Copy>(from: &[T], groups: &[u32]) -> Vec<T> {
-            if from.is_empty() { Vec::new() } else { groups.iter().map(|&group| from[group as usize]).collect() }
-        }
+        // The words of the other width are not there.
+        let (narrow, wide) = if self.class == Class::Wide { (&[][..], groups) } else { (groups, &[][..]) };
         Extreme {
-            words: pick(&self.words, groups),
-            wides: pick(&self.wides, groups),
+            words: pick(&self.words, narrow),
+            wides: pick(&self.wides, wide),
             seen: pick(&self.seen, groups),
             dict: self.dict.clone(),
             ..*self

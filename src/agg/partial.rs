@@ -4,6 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::records::Records;
+use super::state::take_off_nulls;
 use super::{Arg, GroupTable, KeyRows, State, StateSpec};
 use crate::column::KeyColumn;
 
@@ -187,14 +188,6 @@ impl Merger {
             }
         }
         Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
-    }
-}
-
-/// Takes nulls off counts of rows.
-pub(super) fn take_off_nulls(counts: &mut [u64], groups: &[u32], valid: &[u8]) {
-    for (&group, &ok) in groups.iter().zip(valid) {
-        let count = &mut counts[group as usize];
-        *count = count.wrapping_sub(u64::from(ok ^ 1));
     }
 }
 

@@ -10,7 +10,7 @@
 use bytemuck::{Pod, Zeroable, cast_slice_mut};
 
 use super::exact::{Integer, Strided, SumColumn};
-use super::partial::take_off_nulls;
+use super::state::take_off_nulls;
 use super::{Arg, Extreme, Slice, State, StateKind, StateSpec};
 use crate::column::Class;
 use crate::column::key::{float_order, int_word};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Arg, KeyRows, Layout, Slice};
-use crate::column::{Dictionary, KeyColumn};
+use crate::column::{Dictionary, KeyColumn, pick};
 
 /// Some rows. Their keys are packed as their own layout says.
 #[derive(Debug, Clone)]
@@ -114,21 +114,17 @@ impl ArgColumn {
 
     /// Rows `range` as the argument of a state.
     pub fn arg(&self, range: std::ops::Range<usize>) -> Arg<'_> {
-        let valid = self.valid.as_ref().map(|v| &v[range.clone()]);
         let values = match &self.data {
-            ArgData::Bool(v) => Slice::Bool(&v[range]),
-            ArgData::Int(v) => Slice::Int(&v[range]),
-            ArgData::Wide(v) => Slice::Wide(&v[range]),
-            ArgData::Float(v) => Slice::Float(&v[range]),
-            ArgData::Str(v, dict) => Slice::Str(&v[range], dict),
+            ArgData::Bool(v) => Slice::Bool(v),
+            ArgData::Int(v) => Slice::Int(v),
+            ArgData::Wide(v) => Slice::Wide(v),
+            ArgData::Float(v) => Slice::Float(v),
+            ArgData::Str(v, dict) => Slice::Str(v, dict),
         };
-        Arg { values, valid }
+        Arg { values, valid: self.valid.as_deref() }.slice(range)
     }
 
     fn gather(&self, rows: &[u32]) -> ArgColumn {
-        fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
-            rows.iter().map(|&row| values[row as usize]).collect()
-        }
         let data = match &self.data {
             ArgData::Bool(v) => ArgData::Bool(pick(v, rows)),
             ArgData::Int(v) => ArgData::Int(pick(v, rows)),

@@ -240,6 +240,14 @@ impl State {
     }
 }
 
+/// Takes nulls off counts of rows.
+pub(super) fn take_off_nulls(counts: &mut [u64], groups: &[u32], valid: &[u8]) {
+    for (&group, &ok) in groups.iter().zip(valid) {
+        let count = &mut counts[group as usize];
+        *count = count.wrapping_sub(u64::from(ok ^ 1));
+    }
+}
+
 fn integer(values: Slice<'_>, row: usize) -> i128 {
     match values {
         Slice::Int(v) => v[row].into(),

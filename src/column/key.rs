@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::{Class, Dictionary};
+use super::{Class, Dictionary, pick};
 
 /// The one NaN that keys and lists hold.
 pub const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
@@ -97,9 +97,6 @@ impl KeyColumn {
 
     /// The listed groups, in the listed order, as a column of their own.
     pub fn gather(&self, groups: &[u32]) -> Self {
-        fn pick<T: Copy>(from: &[T], groups: &[u32]) -> Vec<T> {
-            groups.iter().map(|&group| from[group as usize]).collect()
-        }
         let valid = self.valid.as_ref().map(|valid| pick(valid, groups));
         KeyColumn {
             class: self.class,

@@ -24,3 +24,8 @@ pub use text::Text;
 pub(crate) use text::Word;
 pub use types::{Class, Type, Unit};
 pub use value::{Value, civil_from_days, days_from_civil, write_float};
+
+/// The values of the listed rows, in the listed order.
+pub(crate) fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|&row| values[row as usize]).collect()
+}

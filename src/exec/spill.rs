@@ -17,7 +17,7 @@ use super::emit::Threads;
 use super::memory::{Memory, size};
 use super::shuffle::{Bounds, Frame, PARTITION, Shuffled};
 use crate::agg::{ArgColumn, KeyRows, Layout, Merger, Partial, Rows, State, StateKind};
-use crate::column::Dictionary;
+use crate::column::{Dictionary, pick};
 use crate::plan::Stage;
 use crate::{Error, Result};
 
@@ -247,10 +247,6 @@ impl<'a> Spill<'a> {
         let spilled = self.state.into_inner().unwrap_or_else(|e| e.into_inner());
         Ok((Vec::new(), spilled.map(|spilled| Spilled { room, ..spilled })))
     }
-}
-
-fn pick<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter().map(|&row| values[row as usize]).collect()
 }
 
 /// Parts of neighbouring keys on disk.

@@ -24,6 +24,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 pub use cell::{cell, type_of, value_text};
+pub(crate) use file::folder_of;
 pub use file::{OutputFile, remove_unfinished};
 pub use format::Format;
 

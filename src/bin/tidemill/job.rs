@@ -108,12 +108,20 @@ pub fn resolve(args: &Agg) -> Result<Resolved> {
 
 fn job(args: &Agg, aggregates: Vec<Named>) -> Result<Job> {
     let mut job = grouping(&args.grouping, aggregates)?;
-    job.limit = args.limit;
     job.unordered = args.unordered;
-    for text in &args.having {
+    narrowed(job, &args.having, &args.order_by, args.limit)
+}
+
+/// The job with what is said of its result.
+///
+/// # Errors
+/// Texts that do not parse.
+pub fn narrowed(mut job: Job, having: &[String], order_by: &[String], limit: Option<u64>) -> Result<Job> {
+    job.limit = limit;
+    for text in having {
         job = job.having(expr::parse(text)?);
     }
-    for text in &args.order_by {
+    for text in order_by {
         job = job.order_by(text)?;
     }
     Ok(job)

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::output::folder_of;
 use crate::{Error, Result};
 
 /// A file system. What has been written is durable after [`DiskFile::sync`], a name after [`Disk::sync_folder`]; nothing is before.
@@ -85,7 +86,7 @@ impl Disk for SystemDisk {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
                 other => other?,
             }
-            self.sync_folder(parent(folder))?;
+            self.sync_folder(folder_of(folder))?;
         }
         Ok(())
     }
@@ -132,14 +133,6 @@ impl Disk for SystemDisk {
     }
 }
 
-/// The folder a path is in.
-pub(crate) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
 /// Writes a file that is there whole and durable, or not at all: a temporary file, synced, renamed, and its folder synced.
 ///
 /// # Errors
@@ -153,7 +146,7 @@ pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, parts: &[&[u8]]) -> Resu
         file.sync()?;
         drop(file);
         disk.rename(&temporary, path)?;
-        disk.sync_folder(parent(path))
+        disk.sync_folder(folder_of(path))
     })();
     written.map_err(|error| {
         // It cannot be relied on, and would only take room.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use disk::{Disk, DiskFile, SystemDisk};
-pub(crate) use disk::{parent, temporary, write_whole};
+pub(crate) use disk::{temporary, write_whole};
 pub use inspect::{CheckpointReport, FileReport, inspect};
 pub(crate) use recover::{Observed, Recovery, recover};
 

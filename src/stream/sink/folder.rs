@@ -16,8 +16,8 @@ use arrow_schema::SchemaRef;
 use serde_json::{Value as Json, json};
 
 use super::{BatchOutput, Sink};
-use crate::output::{Format, writer};
-use crate::stream::log::{Disk, DiskFile, SystemDisk, frame, parent, pretty, temporary, write_whole};
+use crate::output::{Format, folder_of, writer};
+use crate::stream::log::{Disk, DiskFile, SystemDisk, frame, pretty, temporary, write_whole};
 use crate::{Error, Result};
 
 /// Files of a format in a folder.
@@ -142,7 +142,7 @@ impl Sink for FolderSink {
             return Err(Error::internal("a batch is committed that was not the last prepared"));
         }
         let path = self.part(batch);
-        let renamed = self.disk.rename(&part, &path).and_then(|()| self.disk.sync_folder(parent(&path)));
+        let renamed = self.disk.rename(&part, &path).and_then(|()| self.disk.sync_folder(folder_of(&path)));
         renamed.map_err(|e| Error::io("cannot write", &path, e))?;
         self.write(&self.marker(batch), &marker)
     }

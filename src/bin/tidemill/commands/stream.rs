@@ -88,14 +88,8 @@ fn job_of(args: &StreamArgs) -> Result<Job> {
     for text in &args.aggregates {
         aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
     }
-    let mut job = job::grouping(&args.grouping, aggregates)?;
-    job.limit = args.limit;
-    for text in &args.having {
-        job = job.having(expr::parse(text)?);
-    }
-    for text in &args.order_by {
-        job = job.order_by(text)?;
-    }
+    let job = job::grouping(&args.grouping, aggregates)?;
+    let job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
     job::check_computes(&job)?;
     Ok(job)
 }
