@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::portable::put_groups;
 use super::records::Records;
 use super::state::take_off_nulls;
 use super::{Arg, GroupTable, KeyRows, State, StateSpec};
@@ -146,7 +147,21 @@ impl Merger {
 
     /// All of it, copied.
     pub fn partial(&self) -> Partial {
-        self.clone().finish()
+        if self.records.is_some() {
+            return self.clone().finish();
+        }
+        // Without the index of the table, which is larger than the keys.
+        let mut states = self.states.clone();
+        add_rows(&mut states, &self.rows);
+        Partial { groups: self.table.len(), keys: self.table.keys().to_vec(), states }
+    }
+
+    /// Appends the bytes of all groups, as [`Partial::put`].
+    pub fn put(&self, out: &mut Vec<u8>) {
+        if self.records.is_some() || !self.rows.is_empty() {
+            return self.partial().put(out);
+        }
+        put_groups(self.table.len(), self.table.keys(), &self.states, out);
     }
 
     /// The listed groups, in the listed order, as a partial of their own.
@@ -182,12 +197,17 @@ impl Merger {
     /// All of it as one partial.
     pub fn finish(mut self) -> Partial {
         self.settle();
-        for state in &mut self.states {
-            if let State::Count(counts) = state {
-                counts.iter_mut().zip(&self.rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
-            }
-        }
+        add_rows(&mut self.states, &self.rows);
         Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
+    }
+}
+
+/// Adds the rows of groups to all counts of them.
+fn add_rows(states: &mut [State], rows: &[u64]) {
+    for state in states {
+        if let State::Count(counts) = state {
+            counts.iter_mut().zip(rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
+        }
     }
 }
 

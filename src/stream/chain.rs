@@ -1,10 +1,14 @@
 //! The states of a checkpoint: a full one, and after it what each batch has changed.
 
+use std::collections::BTreeMap;
+
+use crossbeam_channel::bounded;
 use serde_json::Value as Json;
 
-use super::log::{Kind, Log};
-use super::state::State;
-use crate::Result;
+use super::log::{Kind, Log, Payload};
+use super::state::{State, take_panes};
+use crate::agg::{Partial, PartialShape};
+use crate::{Error, Result};
 
 /// A full state is written when the deltas since the last take more than it did, and at least so much: what is written for a batch is
 /// in proportion to what it changed, and what is read to go on is at most twice the state.
@@ -53,7 +57,55 @@ fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     payload
 }
 
-pub(super) fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
+/// A state of the chain, read.
+pub(super) struct Link {
+    pub batch: u64,
+    pub bytes: u64,
+    pub header: Json,
+    panes: Vec<(i64, Partial)>,
+}
+
+/// From so many bytes on, states are decoded on a thread of their own.
+const APART: usize = 1 << 20;
+
+/// Merges the states from batch `full` to batch `last` into `state`, in their order; `each` is told of each before it is merged.
+/// While one is merged, the next is decoded: from bytes to groups takes about as long as from groups to a table of them.
+pub(super) fn read_states(
+    mut states: BTreeMap<u64, Payload>,
+    (full, last): (u64, u64),
+    shape: &PartialShape,
+    state: &mut State,
+    mut each: impl FnMut(&Link) -> Result<()>,
+) -> Result<()> {
+    let bytes: usize = states.range(full..=last).map(|(_, payload)| payload.len()).sum();
+    let mut links = (full..=last).map(move |batch| link(batch, states.remove(&batch), shape));
+    let mut merge = |link: Result<Link>| {
+        let link = link?;
+        each(&link)?;
+        link.panes.into_iter().for_each(|(pane, partial)| state.take_over(pane, partial));
+        Ok(())
+    };
+    if bytes < APART {
+        return links.try_for_each(merge);
+    }
+    std::thread::scope(|scope| {
+        let (sender, receiver) = bounded(1);
+        // Whoever merges hangs up at the first error.
+        let decode = move || _ = links.try_for_each(|link| sender.send(link));
+        let thread = std::thread::Builder::new().name("tidemill-state".into()).spawn_scoped(scope, decode);
+        thread.map_err(|e| Error::Resource { message: format!("cannot start a thread: {e}"), help: None })?;
+        receiver.iter().try_for_each(&mut merge)
+    })
+}
+
+fn link(batch: u64, payload: Option<Payload>, shape: &PartialShape) -> Result<Link> {
+    let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
+    let payload = payload.ok_or_else(gone)?;
+    let (header, groups) = split_state(&payload).ok_or_else(gone)?;
+    Ok(Link { batch, bytes: payload.len() as u64, header, panes: take_panes(shape, groups)? })
+}
+
+fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
     let length = u32::from_le_bytes(payload.split_off(..4)?.try_into().ok()?);
     let header = payload.split_off(..length as usize)?;
     Some((serde_json::from_slice(header).ok()?, payload))

@@ -92,7 +92,7 @@ impl State {
 
     /// Merges groups of a pane in; which of the pane's groups they are.
     pub fn merge(&mut self, pane: i64, partial: Partial) -> Vec<u32> {
-        self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs)).absorb(partial, 1).to_vec()
+        self.pane(pane).absorb(partial, 1).to_vec()
     }
 
     /// The starts of the windows that have groups and end after `before` and not after `until`, ascending.
@@ -164,24 +164,35 @@ impl State {
     /// Appends the bytes of all groups, as [`put_pane`].
     pub fn put(&self, out: &mut Vec<u8>) {
         for (&pane, merger) in &self.panes {
-            put_pane(pane, &merger.partial(), out);
+            out.extend_from_slice(&pane.to_le_bytes());
+            merger.put(out);
         }
     }
 
-    /// Merges in what [`put_pane`] has put, to the end of `bytes`.
-    ///
-    /// # Errors
-    /// Bytes that are not whole, though their checksum is right; a dictionary is full.
-    pub fn take(&mut self, shape: &PartialShape, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let pane = bytes.split_off(..8).and_then(|pane| pane.try_into().ok()).map(i64::from_le_bytes);
-            let (Some(pane), Some(partial)) = (pane, shape.take(&mut bytes)?) else {
-                return Err(Error::internal("a state's checksum is right, and its bytes are not"));
-            };
-            self.merge(pane, partial);
-        }
-        Ok(())
+    /// Merges groups of a pane in that came from a checkpoint.
+    pub fn take_over(&mut self, pane: i64, partial: Partial) {
+        self.pane(pane).absorb(partial, 1);
     }
+
+    fn pane(&mut self, pane: i64) -> &mut Merger {
+        self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs))
+    }
+}
+
+/// Reads what [`put_pane`] has put, to the end of `bytes`.
+///
+/// # Errors
+/// Bytes that are not whole, though their checksum is right; a dictionary is full.
+pub(crate) fn take_panes(shape: &PartialShape, mut bytes: &[u8]) -> Result<Vec<(i64, Partial)>> {
+    let mut panes = Vec::new();
+    while !bytes.is_empty() {
+        let pane = bytes.split_off(..8).and_then(|pane| pane.try_into().ok()).map(i64::from_le_bytes);
+        let (Some(pane), Some(partial)) = (pane, shape.take(&mut bytes)?) else {
+            return Err(Error::internal("a state's checksum is right, and its bytes are not"));
+        };
+        panes.push((pane, partial));
+    }
+    Ok(panes)
 }
 
 /// Appends the bytes of a pane's groups.
