@@ -101,7 +101,7 @@ mod tests {
         assert!(error(job.clone().select(col("a"))).contains("two output columns are called 'a'"));
         assert!(error(job.clone().by(["a"])).contains("has no keys"));
         assert!(error(job.clone().order_by("a").unwrap()).contains("rows come as they are read"));
-        assert!(error(Job::new().select(col("d"))).contains("'d'"));
+        assert!(error(Job::new().select(col("d"))).contains('d'));
         assert!(error(Job::new().select(col("*")).filter(col("a"))).contains("bool"));
     }
 }
