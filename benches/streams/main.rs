@@ -156,7 +156,6 @@ fn go_on(folder: &Path, piece: u64, batches: u64) -> Done {
     let batches = if batches > PIECES { keys / 1000 + batches } else { batches };
     let query = Query::new(rate(rows, "1s", Some(batches))?, job, nowhere())
         .mode(OutputMode::Update)
-        .trigger(Trigger::Asap)
         .checkpoint(folder)
         .listen(|batch| println!("{}", batch.batch));
     query.start(&Engine::new())?.wait()?;

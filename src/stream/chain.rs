@@ -31,7 +31,7 @@ pub(super) fn write_state(
     chain: Chain,
     mut header: Json,
     delta: &[u8],
-    state: &State,
+    state: Option<&State>,
     position: &Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
@@ -43,7 +43,7 @@ pub(super) fn write_state(
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
     header["position"] = position.clone();
-    let payload = join_state(&header, |out| state.put(out));
+    let payload = join_state(&header, |out| state.into_iter().for_each(|state| state.put(out)));
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
 }
@@ -68,21 +68,23 @@ pub(super) struct Link {
 /// From so many bytes on, states are decoded on a thread of their own.
 const APART: usize = 1 << 20;
 
-/// Merges the states from batch `full` to batch `last` into `state`, in their order; `each` is told of each before it is merged.
+/// Merges the states from batch `full` to batch `last`, in their order, into that of `grouping`; `each` is told of each before.
 /// While one is merged, the next is decoded: from bytes to groups takes about as long as from groups to a table of them.
 pub(super) fn read_states(
     mut states: BTreeMap<u64, Payload>,
     (full, last): (u64, u64),
-    shape: &PartialShape,
-    state: &mut State,
+    grouping: Option<(&PartialShape, &mut State)>,
     mut each: impl FnMut(&Link) -> Result<()>,
 ) -> Result<()> {
+    let (shape, mut state) = grouping.unzip();
     let bytes: usize = states.range(full..=last).map(|(_, payload)| payload.len()).sum();
     let mut links = (full..=last).map(move |batch| link(batch, states.remove(&batch), shape));
     let mut merge = |link: Result<Link>| {
         let link = link?;
         each(&link)?;
-        link.panes.into_iter().for_each(|(pane, partial)| state.take_over(pane, partial));
+        if let Some(state) = &mut state {
+            link.panes.into_iter().for_each(|(pane, partial)| state.take_over(pane, partial));
+        }
         Ok(())
     };
     if bytes < APART {
@@ -98,11 +100,16 @@ pub(super) fn read_states(
     })
 }
 
-fn link(batch: u64, payload: Option<Payload>, shape: &PartialShape) -> Result<Link> {
+fn link(batch: u64, payload: Option<Payload>, shape: Option<&PartialShape>) -> Result<Link> {
     let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
     let payload = payload.ok_or_else(gone)?;
     let (header, groups) = split_state(&payload).ok_or_else(gone)?;
-    Ok(Link { batch, bytes: payload.len() as u64, header, panes: take_panes(shape, groups)? })
+    let panes = match shape {
+        Some(shape) => take_panes(shape, groups)?,
+        None if groups.is_empty() => Vec::new(),
+        None => return Err(gone()),
+    };
+    Ok(Link { batch, bytes: payload.len() as u64, header, panes })
 }
 
 fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
