@@ -145,6 +145,21 @@ impl Merger {
         &self.ids
     }
 
+    /// Merges partials in as [`Merger::absorb`] does, and finds out first how large they will be together.
+    pub fn absorb_all(&mut self, partials: Vec<Partial>, threads: usize) {
+        let mut partials = partials.into_iter().filter(|partial| partial.groups > 0);
+        if self.table.is_empty()
+            && let Some(first) = partials.next()
+        {
+            let rest: Vec<Partial> = partials.collect();
+            let coming: Vec<(usize, &[KeyColumn])> = rest.iter().map(|p| (p.groups, &p.keys[..])).collect();
+            self.table = GroupTable::for_all(first.groups, first.keys, &coming);
+            self.states = first.states;
+            return rest.into_iter().for_each(|partial| _ = self.absorb(partial, threads));
+        }
+        partials.for_each(|partial| _ = self.absorb(partial, threads));
+    }
+
     /// All of it, copied.
     pub fn partial(&self) -> Partial {
         if self.records.is_some() {

@@ -1,8 +1,8 @@
 //! The states of a checkpoint: a full one, and after it what each batch has changed.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use crossbeam_channel::bounded;
 use serde_json::Value as Json;
 
 use super::log::{Kind, Log, Payload};
@@ -65,39 +65,51 @@ pub(super) struct Link {
     panes: Vec<(i64, Partial)>,
 }
 
-/// From so many bytes on, states are decoded on a thread of their own.
-const APART: usize = 1 << 20;
+/// From so many bytes on, states are decoded on several threads.
+const MANY: usize = 1 << 20;
 
-/// Merges the states from batch `full` to batch `last`, in their order, into that of `grouping`; `each` is told of each before.
-/// While one is merged, the next is decoded: from bytes to groups takes about as long as from groups to a table of them.
+/// Merges the states from batch `full` to batch `last` into that of `grouping`; `each` is told of each, in their order.
 pub(super) fn read_states(
     mut states: BTreeMap<u64, Payload>,
     (full, last): (u64, u64),
     grouping: Option<(&PartialShape, &mut State)>,
+    threads: usize,
     mut each: impl FnMut(&Link) -> Result<()>,
 ) -> Result<()> {
-    let (shape, mut state) = grouping.unzip();
+    let (shape, state) = grouping.unzip();
     let bytes: usize = states.range(full..=last).map(|(_, payload)| payload.len()).sum();
-    let mut links = (full..=last).map(move |batch| link(batch, states.remove(&batch), shape));
-    let mut merge = |link: Result<Link>| {
+    let payloads: Vec<(u64, Option<Payload>)> = (full..=last).map(|batch| (batch, states.remove(&batch))).collect();
+    let decode = |(batch, payload)| link(batch, payload, shape);
+    let links =
+        if bytes < MANY { payloads.into_iter().map(decode).collect() } else { spread(payloads, threads, decode) };
+    let mut panes = Vec::new();
+    for link in links {
         let link = link?;
         each(&link)?;
-        if let Some(state) = &mut state {
-            link.panes.into_iter().for_each(|(pane, partial)| state.take_over(pane, partial));
-        }
-        Ok(())
-    };
-    if bytes < APART {
-        return links.try_for_each(merge);
+        panes.extend(link.panes);
     }
+    state.into_iter().for_each(|state| state.take_over(std::mem::take(&mut panes)));
+    Ok(())
+}
+
+/// What `work` makes of each of `items`, in their order, on so many threads.
+fn spread<T: Send, R: Send>(items: Vec<T>, threads: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let todo = Mutex::new(items.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let go = || {
+        while let Some((at, item)) = next() {
+            let made = work(item);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, made));
+        }
+    };
     std::thread::scope(|scope| {
-        let (sender, receiver) = bounded(1);
-        // Whoever merges hangs up at the first error.
-        let decode = move || _ = links.try_for_each(|link| sender.send(link));
-        let thread = std::thread::Builder::new().name("tidemill-state".into()).spawn_scoped(scope, decode);
-        thread.map_err(|e| Error::Resource { message: format!("cannot start a thread: {e}"), help: None })?;
-        receiver.iter().try_for_each(&mut merge)
-    })
+        (1..threads).for_each(|_| drop(scope.spawn(go)));
+        go();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, made)| made).collect()
 }
 
 fn link(batch: u64, payload: Option<Payload>, shape: Option<&PartialShape>) -> Result<Link> {

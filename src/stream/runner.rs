@@ -219,7 +219,8 @@ impl Runner {
         let Some((last, full)) = self.recovery.last else { return Ok(()) };
         let (chain, watermark, source) = (&mut self.chain, &mut self.watermark, &mut self.query.source);
         let states = std::mem::take(&mut self.states);
-        read_states(states, (full, last), going.grouping.as_mut().map(|g| (&g.shape, &mut g.state)), |link| {
+        let grouping = going.grouping.as_mut().map(|g| (&g.shape, &mut g.state));
+        read_states(states, (full, last), grouping, self.engine.threads_used(), |link| {
             if link.batch == full {
                 source.restore(link.header.get("position").unwrap_or(&Json::Null))?;
                 *chain = Chain { full: Some(full), full_bytes: link.bytes, delta_bytes: 0 };

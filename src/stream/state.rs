@@ -241,9 +241,11 @@ impl State {
         }
     }
 
-    /// Merges groups of a pane in that came from a checkpoint.
-    pub fn take_over(&mut self, pane: i64, partial: Partial) {
-        self.pane(pane).absorb(partial, 1);
+    /// Merges groups of panes in that came from a checkpoint.
+    pub fn take_over(&mut self, all: impl IntoIterator<Item = (i64, Partial)>) {
+        let mut panes: BTreeMap<i64, Vec<Partial>> = BTreeMap::new();
+        all.into_iter().for_each(|(pane, partial)| panes.entry(pane).or_default().push(partial));
+        panes.into_iter().for_each(|(pane, partials)| self.pane(pane).absorb_all(partials, 1));
     }
 
     fn pane(&mut self, pane: i64) -> &mut Merger {
