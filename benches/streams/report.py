@@ -53,7 +53,8 @@ class Drain:
 
     def right(self, *key):
         names = ("engine", "format", "window", "guarantee")
-        return all(cell.get("right") for cell in pick(self.cells, **dict(zip(names, key))))
+        found = [cell["right"] for cell in pick(self.cells, **dict(zip(names, key))) if "right" in cell]
+        return bool(found) and all(found)
 
 
 def drain_table(cells, rows):
