@@ -27,7 +27,7 @@ pub(super) fn write_state(
     chain: Chain,
     mut header: Json,
     delta: &[u8],
-    state: &State,
+    state: Option<&State>,
     position: &Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
@@ -39,7 +39,7 @@ pub(super) fn write_state(
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
     header["position"] = position.clone();
-    let payload = join_state(&header, |out| state.put(out));
+    let payload = join_state(&header, |out| state.into_iter().for_each(|state| state.put(out)));
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
 }

@@ -9,6 +9,7 @@
 //! A batch that was not committed is done again over the range that was logged: the same rows give the same bytes, on any device, so
 //! an idempotent sink shows each exactly once. The protocol and its files: [`log`]. The policies: `docs/streaming.md`.
 
+mod batch;
 mod chain;
 mod going;
 pub mod log;
@@ -29,6 +30,6 @@ pub use progress::Progress;
 pub use query::{Handle, Listener, Query, Summary};
 pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
 pub use source::{FileOrder, FolderSource, Limits, LinesSource, RateSource, Source};
-pub use window::{Window, WindowKind};
+pub use window::{Time, Window, WindowKind};
 
 pub use crate::expr::Interval;

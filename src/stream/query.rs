@@ -41,7 +41,7 @@ pub struct Query {
     pub(super) source: Box<dyn Source>,
     pub(super) job: Job,
     pub(super) sink: Box<dyn Sink>,
-    pub(super) window: Option<Window>,
+    pub(super) windows: Vec<Window>,
     pub(super) watermark: Option<Interval>,
     pub(super) mode: OutputMode,
     pub(super) trigger: Trigger,
@@ -87,7 +87,7 @@ impl Query {
             source,
             job,
             sink,
-            window: None,
+            windows: Vec::new(),
             watermark: None,
             mode: OutputMode::default(),
             trigger: Trigger::default(),
@@ -101,9 +101,10 @@ impl Query {
         }
     }
 
-    /// Groups by spans of an event time, before the keys of the job: the output has `window_start` and `window_end`.
+    /// Groups by spans of time, before the keys of the job: the output has `window_start` and `window_end`. There may be several
+    /// over the same time, of different widths: each gives its rows, narrow windows first.
     pub fn window(mut self, window: Window) -> Query {
-        self.window = Some(window);
+        self.windows.push(window);
         self
     }
 
@@ -288,6 +289,7 @@ fn run(
                     break;
                 }
             }
+            None if runner.is_due() => told(runner.close()?, &mut summary),
             None if runner.is_over() => break,
             // What comes once and is not there yet, a pipe's next lines, is waited for: it ends by itself.
             None if matches!(trigger, Trigger::AvailableNow | Trigger::Once) && runner.is_replayable() => break,

@@ -183,9 +183,9 @@ pub struct StreamArgs {
         help_heading = "The stream"
     )]
     pub source: String,
-    /// Group by spans of an event time: 'tumbling 10s on ts', 'sliding 10s every 2s on ts'
+    /// Group by spans of time: 'tumbling 10s on ts', 'sliding 10s every 2s on ts', 'session 30m on ts', '… on processing time'; may be given several times
     #[arg(long, value_name = "WINDOW", help_heading = "The stream")]
-    pub window: Option<String>,
+    pub window: Vec<String>,
     /// How late rows may come: a window closes when an event time so much later than its end is read
     #[arg(long, value_name = "SPAN", help_heading = "The stream")]
     pub watermark: Option<String>,
@@ -229,6 +229,9 @@ pub struct StreamArgs {
     /// What is grouped.
     #[command(flatten)]
     pub grouping: GroupingArgs,
+    /// Give rows, not groups: columns or expressions between commas; '*' is all columns
+    #[arg(long, value_name = "COL,…", help_heading = "The job", allow_hyphen_values = true)]
+    pub select: Vec<String>,
     /// Keep only groups for which this is true; may use aggregates and their names
     #[arg(long, value_name = "EXPR", help_heading = "The job", allow_hyphen_values = true)]
     pub having: Vec<String>,

@@ -40,7 +40,7 @@ pub fn run(args: &StreamArgs) -> Result<()> {
             bytes: args.max_bytes.as_deref().map(values::size).transpose()?.map(|bytes| bytes as u64),
             rows: args.max_rows,
         });
-    if let Some(window) = &args.window {
+    for window in &args.window {
         query = query.window(window.parse()?);
     }
     if let Some(delay) = &args.watermark {
@@ -89,7 +89,10 @@ fn job_of(args: &StreamArgs) -> Result<Job> {
         aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
     }
     let job = job::grouping(&args.grouping, aggregates)?;
-    let job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
+    let mut job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
+    for text in &args.select {
+        job.select.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
+    }
     job::check_computes(&job)?;
     Ok(job)
 }
