@@ -186,6 +186,30 @@ pub struct StreamArgs {
     /// Group by spans of time: 'tumbling 10s on ts', 'sliding 10s every 2s on ts', 'session 30m on ts', '… on processing time'; may be given several times
     #[arg(long, value_name = "WINDOW", help_heading = "The stream")]
     pub window: Vec<String>,
+    /// Give rows the columns of a table, by a key: 'FILE on COLUMN', 'FILE on COLUMN = KEY'; may be given several times
+    #[arg(long, value_name = "TABLE", help_heading = "The stream")]
+    pub lookup: Vec<String>,
+    /// Leave out rows whose keys have come before (within the watermark, if there is one)
+    #[arg(long, value_name = "COL,…", help_heading = "The stream", allow_hyphen_values = true)]
+    pub distinct: Vec<String>,
+    /// The event time of --distinct, where no window has one
+    #[arg(long, value_name = "EXPR", help_heading = "The stream", allow_hyphen_values = true)]
+    pub event_time: Option<String>,
+    /// A second stage over the rows of each window: aggregates or, with --then-by alone, distinct keys
+    #[arg(long, value_name = "AGG,…", help_heading = "The second stage", allow_hyphen_values = true)]
+    pub then: Vec<String>,
+    /// Group keys of the second stage, beside the window
+    #[arg(long, value_name = "COL,…", help_heading = "The second stage", allow_hyphen_values = true)]
+    pub then_by: Vec<String>,
+    /// Keep only rows of the first stage for which this is true
+    #[arg(long, value_name = "EXPR", help_heading = "The second stage", allow_hyphen_values = true)]
+    pub then_where: Vec<String>,
+    /// Sort the rows of a window
+    #[arg(long, value_name = "COL [desc]", help_heading = "The second stage", allow_hyphen_values = true)]
+    pub then_order_by: Vec<String>,
+    /// Give at most N rows a window
+    #[arg(long, value_name = "N", help_heading = "The second stage")]
+    pub then_limit: Option<u64>,
     /// How late rows may come: a window closes when an event time so much later than its end is read
     #[arg(long, value_name = "SPAN", help_heading = "The stream")]
     pub watermark: Option<String>,
