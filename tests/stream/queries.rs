@@ -16,7 +16,7 @@ use tidemill::{Input, Job, col};
 use super::engine;
 
 /// Rows as texts.
-fn texts(batches: &[RecordBatch]) -> Vec<String> {
+pub(super) fn texts(batches: &[RecordBatch]) -> Vec<String> {
     let row = |batch: &RecordBatch, row: usize| {
         let cells = batch.columns().iter().map(|column| value_text(column, row).unwrap());
         cells.collect::<Vec<_>>().join(",")
