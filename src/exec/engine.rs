@@ -12,7 +12,7 @@ use super::adapt::{Auto, Opened, SMALL};
 use super::emit::{Threads, thread_pool};
 use super::memory::Memory;
 use super::result::{finish, result_schema};
-use super::rows::{Rows, RowsRun};
+use super::rows::{Rows, RowsRun, on_cpu};
 use super::run::{Settings, run};
 use super::{Ledger, Observer, Receiver};
 use crate::backend::gpu::GpuOptions;
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// Runs jobs. Cheap to clone; settings are made by the methods that return `Self`.
 #[derive(Clone)]
 pub struct Engine {
-    pub(super) device: Device,
+    pub(crate) device: Device,
     threads: usize,
     /// `None`: what suits the source and the backend.
     pub(super) chunk_bytes: Option<usize>,
@@ -316,6 +316,9 @@ impl Engine {
         started: Instant,
         receiver: &mut dyn Receiver,
     ) -> Result<RunReport> {
+        if let Device::Gpu(_) = self.device {
+            return Err(on_cpu());
+        }
         let run = RowsRun { engine: self, plan };
         let schema = run.schema();
         let Rows { batches, rejects, mut ledger } = run.over(source)?;

@@ -19,7 +19,7 @@ mod threads;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
-pub(crate) use rows::RowsRun;
+pub(crate) use rows::{RowsRun, on_cpu};
 pub(crate) use session::Session;
 
 use arrow_array::RecordBatch;

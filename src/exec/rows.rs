@@ -18,7 +18,7 @@ use crate::column::{Chunk, Column, ColumnData};
 use crate::expr::Evaluator;
 use crate::input::{Reject, Source};
 use crate::plan::{RowsPlan, Stage, dictionaries};
-use crate::{Device, Error, Result};
+use crate::{Error, Result};
 
 /// What a run of rows gave.
 pub(crate) struct Rows {
@@ -36,6 +36,14 @@ pub(crate) struct RowsRun<'a> {
     pub plan: &'a RowsPlan,
 }
 
+/// A job of rows was to run on a GPU.
+pub(crate) fn on_cpu() -> Error {
+    Error::Usage {
+        message: "rows that are not grouped stay on the CPU: there is no kernel for them".into(),
+        help: Some("take --device auto or --device cpu".into()),
+    }
+}
+
 impl RowsRun<'_> {
     /// The schema of the rows.
     pub fn schema(&self) -> SchemaRef {
@@ -46,17 +54,11 @@ impl RowsRun<'_> {
     /// The rows of `source`.
     ///
     /// # Errors
-    /// As [`Engine::run`]; a GPU was asked for.
+    /// As [`Engine::run`].
     pub fn over(&self, source: &dyn Source) -> Result<Rows> {
         let RowsRun { engine, plan } = self;
         let small = source.bytes().is_some_and(|bytes| bytes <= SMALL);
         let threads = if small { 1 } else { engine.threads_used() };
-        if let Device::Gpu(_) = engine.device {
-            return Err(Error::Usage {
-                message: "rows that are not grouped stay on the CPU: there is no kernel for them".into(),
-                help: Some("take --device auto or --device cpu".into()),
-            });
-        }
         let mut ledger = Ledger {
             device: "cpu".into(),
             device_reason: "every row that went to a device would have to come back".into(),

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
+use super::batch::Kept;
+use super::going::Going;
 use super::log::{Kind, Log, Payload};
-use super::state::{State, take_panes};
-use crate::agg::{Partial, PartialShape};
 use crate::{Error, Result};
 
 /// A full state is written when the deltas since the last take more than it did, and at least so much: what is written for a batch is
@@ -31,30 +31,33 @@ pub(super) fn write_state(
     chain: Chain,
     mut header: Json,
     delta: &[u8],
-    state: Option<&State>,
+    going: &Going,
     position: &Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
     let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
     if let Some(full) = chain.full.filter(|&full| keep_on(full)) {
-        let payload = join_state(&header, |out| out.extend_from_slice(delta));
+        let payload = join_state(&header, |out| {
+            out.extend_from_slice(delta);
+            Ok(())
+        })?;
         log.write(Kind::State, batch, &payload)?;
         let delta_bytes = chain.delta_bytes + payload.len() as u64;
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
     header["position"] = position.clone();
-    let payload = join_state(&header, |out| state.into_iter().for_each(|state| state.put(out)));
+    let payload = join_state(&header, |out| going.put(out))?;
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
 }
 
 /// The bytes of a state: the length of its header, the header, the groups.
-fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
     let header = header.to_string();
     let mut payload = (header.len() as u32).to_le_bytes().to_vec();
     payload.extend_from_slice(header.as_bytes());
-    groups(&mut payload);
-    payload
+    groups(&mut payload)?;
+    Ok(payload)
 }
 
 /// A state of the chain, read.
@@ -62,34 +65,32 @@ pub(super) struct Link {
     pub batch: u64,
     pub bytes: u64,
     pub header: Json,
-    panes: Vec<(i64, Partial)>,
+    kept: Kept,
 }
 
 /// From so many bytes on, states are decoded on several threads.
 const MANY: usize = 1 << 20;
 
-/// Merges the states from batch `full` to batch `last` into that of `grouping`; `each` is told of each, in their order.
+/// Takes the states from batch `full` to batch `last` in; `each` is told of each, in their order.
 pub(super) fn read_states(
     mut states: BTreeMap<u64, Payload>,
     (full, last): (u64, u64),
-    grouping: Option<(&PartialShape, &mut State)>,
+    going: &mut Going,
     threads: usize,
     mut each: impl FnMut(&Link) -> Result<()>,
 ) -> Result<()> {
-    let (shape, state) = grouping.unzip();
     let bytes: usize = states.range(full..=last).map(|(_, payload)| payload.len()).sum();
     let payloads: Vec<(u64, Option<Payload>)> = (full..=last).map(|batch| (batch, states.remove(&batch))).collect();
-    let decode = |(batch, payload)| link(batch, payload, shape);
+    let decode = |(batch, payload)| link(batch, payload, going);
     let links =
         if bytes < MANY { payloads.into_iter().map(decode).collect() } else { spread(payloads, threads, decode) };
-    let mut panes = Vec::new();
+    let mut all = Vec::new();
     for link in links {
         let link = link?;
         each(&link)?;
-        panes.extend(link.panes);
+        all.push(link.kept);
     }
-    state.into_iter().for_each(|state| state.take_over(std::mem::take(&mut panes)));
-    Ok(())
+    going.take(all)
 }
 
 /// What `work` makes of each of `items`, in their order, on so many threads.
@@ -112,16 +113,11 @@ fn spread<T: Send, R: Send>(items: Vec<T>, threads: usize, work: impl Fn(T) -> R
     done.into_iter().map(|(_, made)| made).collect()
 }
 
-fn link(batch: u64, payload: Option<Payload>, shape: Option<&PartialShape>) -> Result<Link> {
+fn link(batch: u64, payload: Option<Payload>, going: &Going) -> Result<Link> {
     let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
     let payload = payload.ok_or_else(gone)?;
     let (header, groups) = split_state(&payload).ok_or_else(gone)?;
-    let panes = match shape {
-        Some(shape) => take_panes(shape, groups)?,
-        None if groups.is_empty() => Vec::new(),
-        None => return Err(gone()),
-    };
-    Ok(Link { batch, bytes: payload.len() as u64, header, panes })
+    Ok(Link { batch, bytes: payload.len() as u64, header, kept: going.decode(groups)? })
 }
 
 fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {

@@ -11,15 +11,18 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::OutputMode;
+use super::front::Front;
 use super::plan::{StreamPlan, WINDOW_END, WindowTime, Windows, plan};
 use super::query::Query;
 use super::state::State;
+use super::then::Then;
 use super::window::{Cut, Spans};
 use crate::agg::{Merger, Partial, PartialShape};
 use crate::column::Schema;
-use crate::exec::{RowsRun, Session};
+use crate::exec::{RowsRun, Session, on_cpu};
+use crate::input::arrow_columns;
 use crate::plan::lower_rows;
-use crate::{Engine, Error, Result};
+use crate::{Device, Engine, Error, Result};
 
 /// Groups of windows that are finished together.
 const TOGETHER: usize = 1 << 14;
@@ -27,8 +30,12 @@ const TOGETHER: usize = 1 << 14;
 pub(super) struct Going {
     /// The columns of the source.
     pub schema: Schema,
+    /// What is done with rows before.
+    pub front: Option<Front>,
     /// How rows are grouped; `None` if they are given as they are.
     pub grouping: Option<Grouping>,
+    /// The stages after.
+    pub then: Vec<Then>,
     /// The columns of the output.
     pub output: SchemaRef,
 }
@@ -39,14 +46,29 @@ impl Going {
     /// # Errors
     /// The query does not fit the columns.
     pub fn new(engine: &Engine, query: &Query, schema: Schema) -> Result<Going> {
+        let front = Front::new(engine, query, &schema)?;
+        let columns = front.as_ref().map_or_else(|| schema.clone(), |front| arrow_columns(&front.schema));
         if query.job.is_of_rows() {
-            let output = RowsRun { engine, plan: &lower_rows(&query.job, &schema)? }.schema();
-            return Ok(Going { schema, grouping: None, output });
+            if let Device::Gpu(_) = engine.device {
+                return Err(on_cpu());
+            }
+            let output = match &front {
+                Some(front) if front.is_whole() => Arc::clone(&front.schema),
+                _ => RowsRun { engine, plan: &lower_rows(&query.job, &columns)? }.schema(),
+            };
+            return Ok(Going { schema, front, grouping: None, then: Vec::new(), output });
         }
-        let plan = plan(&query.job, &query.windows, query.watermark, &schema)?;
+        let job = front.as_ref().map_or_else(|| query.job.clone(), |front| front.rest(&query.job));
+        let plan = plan(&job, &query.windows, query.watermark.filter(|_| !query.windows.is_empty()), &columns)?;
         let grouping = Grouping::new(engine, plan)?;
-        let output = Arc::clone(&grouping.output);
-        Ok(Going { schema, grouping: Some(grouping), output })
+        let mut output = Arc::clone(&grouping.output);
+        let mut then = Vec::new();
+        for job in &query.then {
+            let stage = Then::new(engine, job, output, grouping.windows.is_some())?;
+            output = Arc::clone(&stage.output);
+            then.push(stage);
+        }
+        Ok(Going { schema, front, grouping: Some(grouping), then, output })
     }
 }
 

@@ -11,8 +11,11 @@
 
 mod batch;
 mod chain;
+mod distinct;
+mod front;
 mod going;
 pub mod log;
+mod lookup;
 mod mode;
 mod plan;
 mod progress;
@@ -22,9 +25,11 @@ mod runner;
 pub mod sink;
 pub mod source;
 mod state;
+mod then;
 mod window;
 
 pub use log::{Disk, DiskFile, SystemDisk};
+pub use lookup::Lookup;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Handle, Listener, Query, Summary};

@@ -60,17 +60,53 @@ impl Windows {
     }
 }
 
+/// What a query has beside its job.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside {
+    /// Rows seen before are left out.
+    pub distinct: bool,
+    /// By this event time.
+    pub event_time: bool,
+    /// A second stage.
+    pub then: bool,
+}
+
 /// Refuses what no stream can give.
 ///
 /// # Errors
 /// [`Error::Usage`]: what does not go together, and what would.
-pub(crate) fn check(job: &Job, windows: &[Window], watermark: Option<Interval>, mode: OutputMode) -> Result<()> {
+pub(crate) fn check(
+    job: &Job,
+    windows: &[Window],
+    watermark: Option<Interval>,
+    mode: OutputMode,
+    beside: Beside,
+) -> Result<()> {
     let refuse = |message: &str, help: &str| Err(Error::Usage { message: message.into(), help: Some(help.into()) });
+    if beside.then && (mode == OutputMode::Update || job.is_of_rows()) {
+        return refuse(
+            "a second stage is over whole windows, or all groups: there is neither",
+            "take --window and mode append, or mode complete",
+        );
+    }
+    if beside.event_time && !beside.distinct {
+        return refuse(
+            "an event time beside a window is that of distinct rows",
+            "add --distinct, or leave out --event-time",
+        );
+    }
     if job.is_of_rows() {
         match (mode, windows, watermark) {
             (OutputMode::Append, [], None) => return Ok(()),
+            (OutputMode::Append, [], Some(_)) if beside.event_time => return Ok(()),
+            (OutputMode::Append, [], Some(_)) => {
+                return refuse(
+                    "rows that are not grouped have no watermark, unless distinct ones are asked for by their event time",
+                    "add --distinct and --event-time, or leave out --watermark",
+                );
+            }
             (OutputMode::Append, ..) => {
-                return refuse("rows that are not grouped are in no window", "leave out --window and --watermark");
+                return refuse("rows that are not grouped are in no window", "leave out --window");
             }
             _ => {
                 let message = format!("rows that are not grouped never change: there is nothing for mode {mode}");
@@ -84,7 +120,7 @@ pub(crate) fn check(job: &Job, windows: &[Window], watermark: Option<Interval>, 
         return refuse("all windows of a query are over one time", "run a query for each");
     }
     match (mode, windows, watermark) {
-        (_, [], Some(_)) => {
+        (_, [], Some(_)) if !beside.event_time => {
             return refuse(
                 "a watermark needs a window, whose event time it is of",
                 "add --window 'tumbling 10s on ts'",
@@ -126,6 +162,9 @@ pub(crate) fn check(job: &Job, windows: &[Window], watermark: Option<Interval>, 
             "take --mode complete, or leave out --order-by and --limit",
         );
     }
+    if beside.then && is_ordered {
+        return refuse("a second stage sees one window after the other", "give it the order and the limit");
+    }
     if windows.len() > 1 && is_ordered {
         return refuse("several windows are several results: they have no common order", "run a query for each");
     }
@@ -158,22 +197,7 @@ pub(crate) fn plan(job: &Job, windows: &[Window], watermark: Option<Interval>, s
         let windows = Windows { cut, ty, time: WindowTime::Processing, delay: Some(0) };
         return Ok(StreamPlan { plan: lower(&job, schema)?, windows: Some(windows) });
     };
-    // What a tick is, is known when the event time has a type.
-    let mut binder = Binder::new(schema);
-    for (name, expr) in &job.maps {
-        let node = binder.bind(expr)?;
-        binder.define(name, node);
-    }
-    let node = binder.bind(on)?;
-    let ty = binder.node(node).ty.clone();
-    let tick = match &ty {
-        Type::Timestamp(unit) => 1_000_000_000 / unit.per_second(),
-        Type::Date => DAY,
-        ty => {
-            let message = format!("`{on}` is {ty}, and no event time");
-            return Err(Error::Usage { message, help: Some("an event time is a date or timestamp: cast it".into()) });
-        }
-    };
+    let (ty, tick) = event_ticks(&job.maps, on, schema)?;
     let cut = cut(windows, tick)?;
     let pane = cut.pane().checked_mul(tick).and_then(Interval::from_nanos);
     let pane = pane.ok_or_else(|| Error::usage("a window is longer than 292 years"))?;
@@ -204,8 +228,31 @@ pub(crate) fn plan(job: &Job, windows: &[Window], watermark: Option<Interval>, s
     Ok(StreamPlan { plan, windows: Some(windows) })
 }
 
+/// The type of an event time, and the nanoseconds of its tick.
+///
+/// # Errors
+/// It is no time.
+pub(crate) fn event_ticks(maps: &[(String, Expr)], on: &Expr, schema: &Schema) -> Result<(Type, i64)> {
+    let mut binder = Binder::new(schema);
+    for (name, expr) in maps {
+        let node = binder.bind(expr)?;
+        binder.define(name, node);
+    }
+    let node = binder.bind(on)?;
+    let ty = binder.node(node).ty.clone();
+    let tick = match &ty {
+        Type::Timestamp(unit) => 1_000_000_000 / unit.per_second(),
+        Type::Date => DAY,
+        ty => {
+            let message = format!("`{on}` is {ty}, and no event time");
+            return Err(Error::Usage { message, help: Some("an event time is a date or timestamp: cast it".into()) });
+        }
+    };
+    Ok((ty, tick))
+}
+
 /// How many ticks a span takes, begun ones too.
-fn ceil(nanos: i64, tick: i64) -> i64 {
+pub(crate) fn ceil(nanos: i64, tick: i64) -> i64 {
     nanos / tick + i64::from(nanos % tick != 0)
 }
 
@@ -292,7 +339,7 @@ mod tests {
         let limited = Job::new().limit(3);
         let check = |job, window: Option<&Window>, delay, mode| {
             let windows: Vec<Window> = window.into_iter().cloned().collect();
-            check(job, &windows, delay, mode).err().map(|e| e.to_string())
+            check(job, &windows, delay, mode, Beside::default()).err().map(|e| e.to_string())
         };
         use OutputMode::{Append, Complete, Update};
         assert!(check(&plain, None, delay, Update).unwrap().contains("needs a window"));
@@ -309,6 +356,14 @@ mod tests {
         let rows = Job::new().select(col("city"));
         assert!(check(&rows, None, None, Update).unwrap().contains("never change"));
         assert!(check(&rows, Some(&window), delay, Append).unwrap().contains("in no window"));
+        assert!(check(&rows, None, delay, Append).unwrap().contains("have no watermark"));
+        let beside = |job, mode, beside| super::check(job, &[], delay, mode, beside).map_err(|e| e.to_string());
+        let distinct = Beside { distinct: true, event_time: true, then: false };
+        assert_eq!(beside(&rows, Append, distinct), Ok(()));
+        assert_eq!(beside(&plain, Update, distinct), Ok(()));
+        let then = Beside { then: true, ..Beside::default() };
+        assert!(beside(&rows, Append, then).unwrap_err().contains("whole windows"));
+        assert!(beside(&ordered, Complete, then).unwrap_err().contains("needs a window"));
         for (job, window, delay, mode) in [
             (&rows, None, None, Append),
             (&plain, Some(&session), delay, Append),

@@ -10,15 +10,16 @@ use serde_json::{Value as Json, json};
 
 use super::batch::{Found, Setting};
 use super::chain::{Chain, forget, read_states, write_state};
+use super::front::Front;
 use super::going::Going;
 use super::log::{Kind, Log, Offsets, Payload, ReadOnce, Recovery, pretty, recover};
-use super::plan::check;
+use super::plan::{Beside, check};
 use super::promise::{fresh_name, guarantee, lock};
 use super::query::Query;
 use super::sink::BatchOutput;
-use super::{Guarantee, OutputMode, Progress, Time};
+use super::{Guarantee, Lookup, OutputMode, Progress, Time};
 use crate::column::{Field as Column, FieldType, Schema};
-use crate::plan::Named;
+use crate::plan::{Job, Named};
 use crate::{Engine, Error, Result};
 
 /// A query that runs.
@@ -46,6 +47,21 @@ pub(super) struct Runner {
 /// The watermark that closes every window.
 const END: i64 = i64::MAX;
 
+/// All of a job, in words.
+fn said(job: &Job) -> String {
+    let named = |word: &str, list: &[Named]| {
+        list.iter().map(|n| format!("{word} {} as {}", n.expr, n.title())).collect::<Vec<_>>()
+    };
+    let mut all: Vec<String> = job.filter.iter().map(|filter| format!("where {filter}")).collect();
+    all.extend(job.maps.iter().map(|(name, expr)| format!("map {name} = {expr}")));
+    all.extend([named("by", &job.keys), named("give", &job.aggregates), named("select", &job.select)].concat());
+    all.extend(job.having.iter().map(|having| format!("having {having}")));
+    let direction = |descending: bool| if descending { " desc" } else { "" };
+    all.extend(job.order.iter().map(|term| format!("order by {}{}", term.expr, direction(term.descending))));
+    all.extend(job.limit.iter().map(|limit| format!("limit {limit}")));
+    all.join(", ")
+}
+
 /// Milliseconds since 1970.
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
@@ -53,7 +69,12 @@ fn now() -> i64 {
 
 impl Runner {
     pub fn open(query: Query, engine: &Engine) -> Result<Runner> {
-        check(&query.job, &query.windows, query.watermark, query.mode)?;
+        let beside = Beside {
+            distinct: !query.distinct.is_empty(),
+            event_time: query.event_time.is_some(),
+            then: !query.then.is_empty(),
+        };
+        check(&query.job, &query.windows, query.watermark, query.mode, beside)?;
         let guarantee = guarantee(&query)?;
         let mut runner = Runner {
             engine: engine.clone(),
@@ -132,6 +153,10 @@ impl Runner {
             "aggregates": named(&job.aggregates),
             "having": job.having.as_ref().map(ToString::to_string),
             "select": named(&job.select),
+            "lookup": self.query.lookups.iter().map(Lookup::description).collect::<Vec<_>>(),
+            "distinct": named(&self.query.distinct),
+            "event time": self.query.event_time.as_ref().map(ToString::to_string),
+            "then": self.query.then.iter().map(|job| said(job)).collect::<Vec<_>>(),
             "window": self.query.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "mode": self.query.mode.to_string(),
         })
@@ -146,7 +171,21 @@ impl Runner {
         };
         self.name = metadata.get("query").and_then(Json::as_str).ok_or_else(strange)?.into();
         let (was, is) = (metadata.get("job").ok_or_else(strange)?, self.fingerprint());
-        let parts = ["source", "where", "map", "by", "aggregates", "having", "select", "window", "mode"];
+        let parts = [
+            "source",
+            "where",
+            "map",
+            "by",
+            "aggregates",
+            "having",
+            "select",
+            "lookup",
+            "distinct",
+            "event time",
+            "then",
+            "window",
+            "mode",
+        ];
         if let Some(part) = parts.iter().find(|part| was.get(**part) != is.get(**part)) {
             let shown = |json: &Json| match json.get(*part) {
                 None | Some(Json::Null) => "nothing".to_owned(),
@@ -219,8 +258,7 @@ impl Runner {
         let Some((last, full)) = self.recovery.last else { return Ok(()) };
         let (chain, watermark, source) = (&mut self.chain, &mut self.watermark, &mut self.query.source);
         let states = std::mem::take(&mut self.states);
-        let grouping = going.grouping.as_mut().map(|g| (&g.shape, &mut g.state));
-        read_states(states, (full, last), grouping, self.engine.threads_used(), |link| {
+        read_states(states, (full, last), going, self.engine.threads_used(), |link| {
             if link.batch == full {
                 source.restore(link.header.get("position").unwrap_or(&Json::Null))?;
                 *chain = Chain { full: Some(full), full_bytes: link.bytes, delta_bytes: 0 };
@@ -233,10 +271,8 @@ impl Runner {
             *watermark = link.header.get("watermark").and_then(Json::as_i64);
             Ok(())
         })?;
-        if let (Some(grouping), Some(watermark)) = (&mut going.grouping, self.watermark)
-            && self.query.mode != OutputMode::Complete
-        {
-            grouping.forget(watermark);
+        if let (Some(watermark), true) = (self.watermark, self.query.mode != OutputMode::Complete) {
+            going.forget(watermark);
         }
         self.next = last + 1;
         Ok(())
@@ -298,6 +334,12 @@ impl Runner {
         if !offsets.range.is_null() {
             self.query.source.replay(&offsets.range)?;
         }
+        if offsets.tables != self.tables() {
+            return Err(Error::Usage {
+                message: format!("a table that is looked up has changed since batch {batch} was begun"),
+                help: Some("put the old one back until that batch is done: its rows would not be the same".into()),
+            });
+        }
         let progress = Progress { is_again: true, ..Progress::default() };
         self.work(offsets, progress, started)
     }
@@ -305,13 +347,19 @@ impl Runner {
     fn do_batch(&mut self, range: Json, advance: Option<i64>, started: Instant) -> Result<Progress> {
         let mut progress = Progress::default();
         progress.steps.push(("latestOffset", started.elapsed()));
-        let offsets = Offsets { range, watermark: self.watermark, at: self.time(), advance };
+        let offsets = Offsets { range, watermark: self.watermark, at: self.time(), advance, tables: self.tables() };
         if let Some(log) = &self.log {
             let logging = Instant::now();
             log.write(Kind::Offsets, self.next, &pretty(&offsets.to_json()))?;
             progress.steps.push(("walCommit", logging.elapsed()));
         }
         self.work(offsets, progress, started)
+    }
+
+    /// The checksums of the tables that are looked up.
+    fn tables(&self) -> Vec<u32> {
+        let front = self.going.as_ref().and_then(|going| going.front.as_ref());
+        front.map(Front::tables).unwrap_or_default()
     }
 
     /// The time of a batch that is planned now. Processing time never goes back, whatever the clock does.
@@ -348,8 +396,7 @@ impl Runner {
         step(&mut progress, "addBatch");
         if let Some(log) = &self.log {
             let header = json!({ "range": offsets.range, "watermark": watermark });
-            let state = going.grouping.as_ref().map(|grouping| &grouping.state);
-            self.chain = write_state(log, batch, self.chain, header, &delta, state, &self.query.source.position())?;
+            self.chain = write_state(log, batch, self.chain, header, &delta, going, &self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
         let sink = &mut self.query.sink;

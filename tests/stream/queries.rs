@@ -16,7 +16,7 @@ use tidemill::{Input, Job, col};
 use super::engine;
 
 /// Rows as texts.
-fn texts(batches: &[RecordBatch]) -> Vec<String> {
+pub(super) fn texts(batches: &[RecordBatch]) -> Vec<String> {
     let row = |batch: &RecordBatch, row: usize| {
         let cells = batch.columns().iter().map(|column| value_text(column, row).unwrap());
         cells.collect::<Vec<_>>().join(",")
@@ -430,4 +430,157 @@ fn rows_that_are_not_grouped_are_given_as_they_are() {
     let (rows, progress) = collect(|sink| Query::new(source, job, sink).limits(ONE_FILE));
     assert_eq!(rows, [vec!["Rome,1".to_owned(), "Oslo,2".into()], vec!["Oslo,4".into()]]);
     assert_eq!((progress[1].rows_read, progress[1].rows_filtered, progress[1].rows_emitted), (2, 1, 1));
+}
+
+#[test]
+fn distinct_rows_are_the_first_of_their_keys_over_all_batches() {
+    let files_of = || {
+        files(&[
+            "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n2026-01-01T00:00:03,Oslo,4\n",
+            "2026-01-01T00:00:04,Oslo,8\n2026-01-01T00:00:20,Bern,16\n,Rome,1\n",
+            // The watermark is 15: what is before it is late; Rome and Oslo, let through at 2 and 3, have been forgotten.
+            "2026-01-01T00:00:09,Bern,32\n2026-01-01T00:00:21,Rome,64\n2026-01-01T00:00:22,Bern,128\n",
+        ])
+    };
+    let (_dir, source) = files_of();
+    let job = Job::new().filter(col("fare").ne(tidemill::lit(1))).select(col("city")).select(col("fare"));
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job, sink)
+            .distinct([tidemill::plan::Named::from(col("city"))])
+            .event_time(col("time"))
+            .watermark("5s".parse().unwrap())
+            .limits(ONE_FILE)
+    });
+    assert_eq!(rows, [vec!["Rome,2", "Oslo,4"], vec!["Bern,16"], vec!["Rome,64"]]);
+    let counts: Vec<_> = progress
+        .iter()
+        .map(|p| (p.rows_read, p.rows_filtered, p.rows_late, p.rows_untimed, p.rows_duplicate, p.keys_seen))
+        .collect();
+    assert_eq!(counts, [(3, 1, 0, 0, 0, 2), (3, 1, 0, 0, 1, 1), (3, 0, 1, 0, 1, 2)]);
+}
+
+#[test]
+fn a_second_stage_is_over_each_window_for_itself() {
+    let lines = [
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n2026-01-01T00:00:03,Oslo,4\n2026-01-01T00:00:04,Bern,9\n",
+        "2026-01-01T00:00:11,Oslo,8\n2026-01-01T00:00:12,Oslo,8\n2026-01-01T00:00:13,Bern,16\n2026-01-01T00:00:40,Bern,1\n",
+    ];
+    let short = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
+        rows.iter().map(|rows| rows.iter().map(|r| r.replace("2026-01-01T00:00:", "")).collect()).collect()
+    };
+    let of = |then: Vec<Job>, mode: OutputMode| {
+        let (_dir, source) = files(&lines);
+        let (rows, _) = collect(|sink| {
+            let query = Query::new(source, job(), sink).window("tumbling 10s on time".parse().unwrap()).mode(mode);
+            let query = then.into_iter().fold(query, Query::then).limits(ONE_FILE).finish(true);
+            if mode == OutputMode::Append { query.watermark("0s".parse().unwrap()) } else { query }
+        });
+        short(rows)
+    };
+    let most = Job::new().aggregate(tidemill::aggregate::max(col("trips")).named("most")).aggregate(count().named("n"));
+    let expected: [&[&str]; 3] = [&[], &["00,10,2,3", "10,20,2,2"], &["40,50,1,1"]];
+    assert_eq!(of(vec![most.clone()], OutputMode::Append), expected);
+    let complete: [&[&str]; 2] = [&["00,10,2,3"], &["00,10,2,3", "10,20,2,2", "40,50,1,1"]];
+    assert_eq!(of(vec![most.clone()], OutputMode::Complete), complete);
+    // The first by trips, then by fares; and a third stage over that.
+    let first = Job::new().by(["city", "trips", "total"]).order_by("trips desc, total desc").unwrap().limit(1);
+    let expected: [&[&str]; 3] = [&[], &["00,10,Rome,2,3", "10,20,Oslo,2,16"], &["40,50,Bern,1,1"]];
+    assert_eq!(of(vec![first.clone()], OutputMode::Append), expected);
+    let third = Job::new().filter(col("city").ne(tidemill::lit("Oslo"))).select(col("city"));
+    let expected: [&[&str]; 3] = [&[], &["Rome"], &["Bern"]];
+    assert_eq!(of(vec![first, third], OutputMode::Append), expected);
+}
+
+#[test]
+fn rows_are_given_the_columns_of_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cities.csv");
+    std::fs::write(&path, "name,country,people\nRome,it,2.8\nOslo,no,0.7\nBern,ch,0.1\n").unwrap();
+    let table = || Input::open(&[&path], &OpenOptions::default()).unwrap();
+    let lines = [
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Paris,2\n2026-01-01T00:00:03,Oslo,4\n",
+        "2026-01-01T00:00:11,Bern,8\n2026-01-01T00:00:12,Rome,8\n2026-01-01T00:00:13,,16\n",
+    ];
+    let lookup = || tidemill::stream::Lookup::new(table(), "city", "name");
+    let job = Job::new()
+        .map("place", parse("coalesce(country, 'elsewhere')").unwrap())
+        .by(["place"])
+        .aggregate(sum(col("fare")).named("total"));
+    let (_dir, source) = files(&lines);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job.clone(), sink).lookup(lookup()).mode(OutputMode::Complete).limits(ONE_FILE)
+    });
+    assert_eq!(rows[1], ["ch,8", "elsewhere,18", "it,9", "no,4"]);
+    assert_eq!((progress[1].rows_read, progress[1].rows_grouped), (3, 3));
+    // Rows, and distinct ones by a column of the table.
+    let rows_of = Job::new().filter(col("people").is_not_null()).select(col("*"));
+    let (_dir, source) = files(&lines);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, rows_of.clone(), sink)
+            .lookup(lookup())
+            .distinct([tidemill::plan::Named::from(col("country"))])
+            .limits(ONE_FILE)
+    });
+    assert_eq!(
+        rows.concat(),
+        ["2026-01-01T00:00:01,Rome,1,it,2.8", "2026-01-01T00:00:03,Oslo,4,no,0.7", "2026-01-01T00:00:11,Bern,8,ch,0.1"]
+    );
+    assert_eq!((progress[1].rows_filtered, progress[1].rows_duplicate), (1, 1));
+    let refused = |lookup, text: &str| {
+        let (_dir, source) = files(&lines);
+        let query = Query::new(source, rows_of.clone(), Callback::new(|_| Ok(()))).lookup(lookup);
+        let error = query.start(&engine()).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    };
+    refused(tidemill::stream::Lookup::new(table(), "town", "name"), "the stream has no column 'town'");
+    refused(tidemill::stream::Lookup::new(table(), "city", "town"), "has no column 'town'");
+    std::fs::write(&path, "name,country,people\nRome,it,2.8\nOslo,no,0.7\nRome,us,0.1\n").unwrap();
+    refused(lookup(), "has 'Rome' twice as 'name', in rows 1 and 3");
+}
+
+#[test]
+fn what_is_remembered_of_distinct_rows_is_there_after_a_restart_and_a_changed_table_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, source) = files(&["2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Oslo,2\n"]);
+    drop(source);
+    let path = dir.path().join("cities.csv");
+    let put_table = |country: &str| std::fs::write(&path, format!("name,country\nRome,{country}\n")).unwrap();
+    put_table("it");
+    let query = |given: &Arc<Mutex<Vec<String>>>, fails: bool| {
+        let source =
+            FolderSource::new(folder.path().to_str().unwrap(), FileOrder::Name, OpenOptions::default()).unwrap();
+        let given = Arc::clone(given);
+        let sink = Callback::new(move |output: &tidemill::stream::BatchOutput| {
+            if fails {
+                return Err(tidemill::Error::usage("the sink fails"));
+            }
+            given.lock().unwrap().extend(texts(&output.rows));
+            Ok(())
+        });
+        let job = Job::new().select(col("city")).select(col("country")).select(col("fare"));
+        Query::new(source, job, sink)
+            .distinct([tidemill::plan::Named::from(col("city"))])
+            .lookup(tidemill::stream::Lookup::new(
+                Input::open(&[&path], &OpenOptions::default()).unwrap(),
+                "city",
+                "name",
+            ))
+            .limits(ONE_FILE)
+            .checkpoint(dir.path().join("checkpoint"))
+            .trigger(Trigger::AvailableNow)
+    };
+    let given = Arc::default();
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    std::fs::write(folder.path().join("1.csv"), "time,city,fare\n,Rome,4\n,Bern,8\n").unwrap();
+    let failed = query(&given, true).start(&engine()).unwrap().wait().unwrap_err().to_string();
+    assert!(failed.contains("the sink fails"));
+    put_table("at");
+    let changed = query(&given, false).start(&engine()).unwrap().wait().unwrap_err().to_string();
+    assert!(changed.contains("has changed since batch 1 was begun"), "{changed}");
+    put_table("it");
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    put_table("at");
+    std::fs::write(folder.path().join("2.csv"), "time,city,fare\n,Bern,16\n,Rome,32\n,Bonn,64\n").unwrap();
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    assert_eq!(*given.lock().unwrap(), ["Rome,it,1", "Oslo,,2", "Bern,,8", "Bonn,,64"]);
 }

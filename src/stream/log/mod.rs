@@ -60,11 +60,13 @@ pub(crate) struct Offsets {
     pub at: i64,
     /// What a batch without a range moves the watermark to.
     pub advance: Option<i64>,
+    /// Checksums of the tables that are looked up.
+    pub tables: Vec<u32>,
 }
 
 impl Offsets {
     pub(crate) fn to_json(&self) -> Json {
-        json!({ "range": self.range, "watermark": self.watermark, "at": self.at, "advance": self.advance })
+        json!({ "range": self.range, "watermark": self.watermark, "at": self.at, "advance": self.advance, "tables": self.tables })
     }
 
     pub(crate) fn of_json(json: &Json) -> Option<Offsets> {
@@ -77,6 +79,7 @@ impl Offsets {
             watermark: ticks("watermark")?,
             at: json.get("at")?.as_i64()?,
             advance: ticks("advance")?,
+            tables: serde_json::from_value(json.get("tables")?.clone()).ok()?,
         })
     }
 }
