@@ -1,13 +1,13 @@
 //! The keystone: distinct keys and their states, as columns. Chunks, threads, devices, spill runs and micro-batches all
 //! give a [`Partial`], and one merge serves them all.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::portable::put_groups;
 use super::records::Records;
 use super::state::take_off_nulls;
 use super::{Arg, GroupTable, KeyRows, State, StateSpec};
-use crate::column::KeyColumn;
+use crate::column::{Class, Dictionary, KeyColumn};
 
 /// Distinct keys and one state for each of them and each [`StateSpec`].
 #[derive(Debug, Clone)]
@@ -197,6 +197,18 @@ impl Merger {
         Partial { groups: groups.len(), keys, states }
     }
 
+    /// The codes of strings in keys and states, by dictionary; some may come more than once.
+    pub fn strings(&self) -> Vec<(Arc<Dictionary>, Vec<u32>)> {
+        let of_key = |key: &KeyColumn| {
+            let dict = key.dict.clone().filter(|_| key.class == Class::Str)?;
+            let codes = key.lo.iter().enumerate().filter(|(group, _)| key.is_valid(*group));
+            Some((dict, codes.map(|(_, &code)| code as u32).collect()))
+        };
+        let of_state = |state: &State| state.strings().map(|(dict, codes)| (Arc::clone(dict), codes));
+        let keys = self.table.keys().iter().filter_map(of_key);
+        keys.chain(self.states.iter().filter_map(of_state)).collect()
+    }
+
     /// Distinct keys so far.
     pub fn groups(&self) -> usize {
         self.table.len()
@@ -230,7 +242,6 @@ fn add_rows(states: &mut [State], rows: &[u64]) {
 mod tests {
     use super::super::{Keep, Slice, StateKind};
     use super::*;
-    use crate::column::Class;
     use crate::column::key::int_word;
     use proptest::prelude::*;
     use std::collections::BTreeMap;

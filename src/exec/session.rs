@@ -51,6 +51,12 @@ impl Session {
         Ok(Session { engine: engine.clone(), plan, backend, reason, auto, dictionaries, pool })
     }
 
+    /// Goes on with a plan like its own that was just made: with new dictionaries, of which no groups of earlier runs know.
+    pub fn renew(&mut self, plan: Plan) {
+        self.dictionaries = dictionaries(&plan.stage.program);
+        self.plan = plan;
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan

@@ -226,6 +226,7 @@ impl Grouping {
         }
         watermark = watermark.max(setting.advance);
         let (rows, forgotten) = self.output(setting.mode, before, watermark, &changed)?;
+        self.give_back_strings()?;
         progress.groups_evicted = forgotten as u64;
         progress.groups = self.state.groups() as u64;
         let (strings, _) = self.session.strings();

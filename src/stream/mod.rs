@@ -25,6 +25,7 @@ mod runner;
 pub mod sink;
 pub mod source;
 mod state;
+mod strings;
 mod then;
 mod window;
 

@@ -98,6 +98,11 @@ impl State {
         self.panes.values().map(Merger::groups).sum()
     }
 
+    /// The groups of each pane.
+    pub fn mergers(&self) -> impl Iterator<Item = &Merger> {
+        self.panes.values()
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         self.panes.values().map(Merger::heap_bytes).sum()
