@@ -76,7 +76,7 @@ impl GroupTable {
         // All at once: each that made the layout wider would have the table built anew.
         coming.iter().filter(|(rows, _)| *rows > 0).for_each(|(_, keys)| _ = table.layout.cover(&KeyRows::of(keys)));
         (table.columns, table.groups) = (keys, groups);
-        table.rebuild(groups.max(coming.iter().map(|(rows, _)| rows).sum()));
+        table.rebuild(groups + coming.iter().map(|(rows, _)| rows).sum::<usize>());
         table
     }
 
@@ -201,9 +201,11 @@ impl GroupTable {
         let mut packed = std::mem::take(&mut self.packed);
         self.layout.pack(&KeyRows::of(&self.columns), self.groups, &mut packed);
         let bits = self.layout.bits();
-        // Twice as many as there are, for more are likely to come; a large table would take long to fill, though, and much memory.
-        let room = if self.groups < LARGE { self.groups * 2 } else { self.groups + coming.max(self.groups / 8) };
-        self.index = if is_direct(bits, self.groups.max(coming)) {
+        let likely = self.groups.max(coming);
+        // Twice as many as there are, for more will come; a large table takes long to fill, though, and much memory, and of what comes
+        // some is there.
+        let room = if likely < LARGE { self.groups * 2 } else { (self.groups + likely) / 2 * 9 / 8 };
+        self.index = if is_direct(bits, likely) {
             let mut slots = vec![0; 1 << bits];
             for (group, &key) in packed[0].iter().enumerate() {
                 slots[key as usize] = group as u32 + 1;
