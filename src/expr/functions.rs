@@ -64,6 +64,10 @@ const AGGREGATES: &[&str] = &[
     "count_distinct",
     "top_k",
     "bottom_k",
+    "max_by",
+    "arg_max",
+    "min_by",
+    "arg_min",
     "unnest",
 ];
 
