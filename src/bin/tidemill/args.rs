@@ -9,7 +9,7 @@ use tidemill::output::Format;
 
 use crate::exit;
 
-/// Group-by over CSV, Parquet and Arrow files, on the CPU and on the GPU, with the same bits out.
+/// Group-by over CSV, NDJSON, Parquet and Arrow files, on the CPU and on the GPU, with the same bits out.
 #[derive(Debug, Parser)]
 #[command(name = "tidemill", version, about, after_help = exit::HELP, max_term_width = 110)]
 pub struct Args {
@@ -304,6 +304,9 @@ pub struct InputArgs {
     /// Types of columns; the others are inferred (raw files: all columns, in order)
     #[arg(long, value_name = "col:type,…")]
     pub schema: Option<String>,
+    /// What text input is: csv or ndjson (default: by the name, then by how it begins)
+    #[arg(long, value_name = "FORMAT")]
+    pub input_format: Option<String>,
     /// The delimiter of CSV input: one character, '\t' or tab (default: found out)
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     pub delimiter: Option<String>,
