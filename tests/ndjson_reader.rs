@@ -103,7 +103,9 @@ fn values_are_exact_and_strings_are_what_they_say() {
         ]
     );
     let text = "{\"a\":[1, 2],\"b\":{\"c\":1}}\n{\"a\":\"x\",\"d\":5}";
-    assert_eq!(rows(text, "a:string b:string d:int8"), [["[1, 2]", "{\"c\":1}", "1", "~"], ["x", "~", "~", "5"]]);
+    // What only the schema names comes last.
+    let want = [["[1, 2]", "1", "~", "{\"c\":1}"], ["x", "~", "5", "~"]];
+    assert_eq!(rows(text, "a:string b:string d:int8"), want);
 }
 
 #[test]

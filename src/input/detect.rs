@@ -44,10 +44,10 @@ impl std::str::FromStr for TextFormat {
 }
 
 /// Whether a text called `path` that begins with `text` is NDJSON.
-pub(crate) fn is_ndjson(text: &[u8], path: &Path, options: &OpenOptions) -> bool {
-    match options.text {
-        Some(format) => format == TextFormat::Ndjson,
-        None => matches!(kind(text, path), Kind::Ndjson),
+pub(super) fn is_ndjson(text: &[u8], path: &Path, options: &OpenOptions) -> bool {
+    match (kind(text, path), options.text) {
+        (Kind::Csv | Kind::Ndjson, Some(format)) => format == TextFormat::Ndjson,
+        (found, _) => found == Kind::Ndjson,
     }
 }
 
@@ -70,7 +70,11 @@ impl From<CsvOptions> for OpenOptions {
 /// # Ok::<(), tidemill::Error>(())
 /// ```
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let map = Map::open(path)?;
+    of(Map::open(path)?, options)
+}
+
+/// The reader of an opened file.
+pub(super) fn of(map: Arc<Map>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
     let found = match (kind(&map, map.path()), options.text) {
         (Kind::Csv | Kind::Ndjson, Some(TextFormat::Csv)) => Kind::Csv,
         (Kind::Csv | Kind::Ndjson, Some(TextFormat::Ndjson)) => Kind::Ndjson,

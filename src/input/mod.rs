@@ -1,4 +1,5 @@
-//! Readers: memory-mapped CSV, NDJSON, Parquet, Arrow IPC, raw columns, and Arrow batches in memory become chunks.
+//! Readers: memory-mapped CSV, NDJSON, Parquet, Arrow IPC, raw columns, rows made by a rule, and Arrow batches in
+//! memory become chunks.
 //!
 //! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
@@ -11,16 +12,18 @@ pub mod csv;
 mod detect;
 mod files;
 mod from_arrow;
+mod made;
 mod memory;
 mod mmap;
 pub mod ndjson;
 mod parquet;
+pub(crate) mod part;
 mod projection;
 mod raw;
 
 pub use conform::Conformed;
 pub use csv::{CsvOptions, CsvSource};
-pub(crate) use detect::is_ndjson;
+use detect::is_ndjson;
 pub use detect::{OpenOptions, TextFormat, open};
 pub use files::MultiSource;
 pub use ndjson::NdjsonSource;
@@ -28,6 +31,7 @@ pub use ndjson::NdjsonSource;
 use std::sync::Arc;
 
 pub use self::arrow_ipc::ArrowSource;
+pub use self::made::{MadeSource, Rule};
 pub use self::memory::MemorySource;
 pub(crate) use self::memory::arrow_columns;
 pub use self::parquet::ParquetSource;

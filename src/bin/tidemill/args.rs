@@ -132,9 +132,12 @@ const STREAM_HELP: &str = "\
 Sources (--source):
   dir:PATTERN    files that appear: 'dir:incoming/*.csv'. Place them whole: write
                  elsewhere, or under a name that begins with a dot, and rename
-  -              lines of CSV on standard input
-  tcp:HOST:PORT  lines of CSV from a server
+  tail:FILE      a file that grows, by lines of CSV or NDJSON; it may be rotated
+  -              lines of CSV or NDJSON on standard input
+  tcp:HOST:PORT  lines of CSV or NDJSON from a server
   rate:WORDS     made rows: 'rate:rows=1000,advance=1s,batches=20'
+  nexmark:WORDS  events of Nexmark: 'nexmark:bid,events=1000000,rows=10000',
+                 auction, person, or all in one table
 Sinks (--sink):
   FORMAT:FOLDER  a file for each batch that has rows, and its marker:
                  parquet, arrow, csv, tsv, ndjson
@@ -178,7 +181,7 @@ pub struct StreamArgs {
     /// Where rows come from
     #[arg(
         long,
-        value_name = "dir:PATTERN|-|tcp:HOST:PORT|rate:…",
+        value_name = "dir:PATTERN|tail:FILE|-|tcp:HOST:PORT|rate:…|nexmark:…",
         allow_hyphen_values = true,
         help_heading = "The stream"
     )]
@@ -213,7 +216,7 @@ pub struct StreamArgs {
     /// Input bytes a batch reads at most (one file is always read)
     #[arg(long, value_name = "SIZE", help_heading = "The stream")]
     pub max_bytes: Option<String>,
-    /// Rows a batch reads at most, of sources that count them before (-, tcp, rate)
+    /// Rows a batch reads at most, of sources that count them before (all but dir)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub max_rows: Option<u64>,
     /// The order of files of dir: name or mtime

@@ -80,6 +80,7 @@ pub(in crate::input) fn narrow(mut fit: u8, text: &[u8]) -> u8 {
 }
 
 /// A column's inferred type.
+#[derive(Clone)]
 pub(super) struct Inferred {
     /// The type.
     pub(super) ty: Type,

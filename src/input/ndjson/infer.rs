@@ -37,6 +37,7 @@ struct Guess {
 impl Seen {
     /// Sees the object whose `{` is the byte before `at`.
     fn object(&mut self, data: &[u8], at: usize) -> Result<usize, Wrong> {
+        let mut plain = vec![];
         members(data, at, |key, at| {
             let mut name = data[key.text.clone()].to_vec();
             if key.escaped {
@@ -49,8 +50,14 @@ impl Seen {
             let slot = *self.index.entry(name.clone()).or_insert(next);
             if slot == next {
                 let below = Seen::default();
-                let guess =
-                    Guess { fit: u8::MAX >> (8 - LADDER.len()), any: false, special: false, arrays: false, objects: false, below };
+                let guess = Guess {
+                    fit: u8::MAX >> (8 - LADDER.len()),
+                    any: false,
+                    special: false,
+                    arrays: false,
+                    objects: false,
+                    below,
+                };
                 self.keys.push((name, guess));
             }
             let guess = &mut self.keys[slot].1;
@@ -70,13 +77,19 @@ impl Seen {
                 }
                 Kind::Number => (NUMBERS, &data[at..end]),
                 Kind::Bool => (BOOLS, &data[at..end]),
-                Kind::Text { escaped: false } if is_special(&data[at + 1..end - 1]) => {
-                    guess.special = true;
-                    return Ok(end);
+                Kind::Text { escaped } => {
+                    plain.clear();
+                    let inside = &data[at + 1..end - 1];
+                    let text = match escaped && unescape(inside, &mut plain) {
+                        true => &plain[..],
+                        false => inside,
+                    };
+                    if is_special(text) {
+                        guess.special = true;
+                        return Ok(end);
+                    }
+                    (TEXTS, text)
                 }
-                Kind::Text { escaped: false } => (TEXTS, &data[at + 1..end - 1]),
-                // No date needs an escape; one that has them may be read as one where it is declared.
-                Kind::Text { escaped: true } => (0, &data[at + 1..end - 1]),
             };
             guess.any = true;
             guess.fit = narrow(guess.fit & among, text);

@@ -113,21 +113,32 @@ impl NdjsonSource {
         Ok(Arc::new(Self::of(Map::open(path)?, schema)?))
     }
 
-    /// Text in memory, a part of something longer that messages call `name`: after so many bytes and lines of it.
-    pub(crate) fn part(
-        name: &Path,
-        text: &[u8],
-        before: (u64, u64),
-        schema: &[(String, Type)],
-    ) -> Result<NdjsonSource> {
-        Self::after(before, Map::of_bytes(name, text), schema)
+    /// Text in memory, the beginning of something longer that messages call `name`.
+    pub(in crate::input) fn part(name: &Path, text: &[u8], schema: &[(String, Type)]) -> Result<NdjsonSource> {
+        Self::of(Map::of_bytes(name, text), schema)
+    }
+
+    /// A part of something longer, after so many bytes and lines of it, with the columns of `schema` and no others.
+    pub(in crate::input) fn shaped(map: Arc<Map>, before: (u64, u64), schema: &Schema) -> Result<NdjsonSource> {
+        let start = check_text(&map, true)?;
+        let as_declared = |field: &Field| Field {
+            name: field.name.clone(),
+            ty: match &field.ty {
+                FieldType::Known(Type::Null) => FieldType::Known(Type::Str),
+                ty => ty.clone(),
+            },
+            inferred: false,
+        };
+        let fields: Vec<Field> = schema.fields.iter().map(as_declared).collect();
+        let names: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+        let paths = names.iter().map(|name| ways(name)).collect();
+        let empty = vec![false; names.len()];
+        let (before, lines) = (before.0, Lines::after(before.1));
+        let file = Arc::new(File { map, names, paths, start, before, lines });
+        Ok(NdjsonSource { file, schema: Schema { fields }, empty })
     }
 
     pub(in crate::input) fn of(map: Arc<Map>, schema: &[(String, Type)]) -> Result<NdjsonSource> {
-        Self::after((0, 0), map, schema)
-    }
-
-    fn after(before: (u64, u64), map: Arc<Map>, schema: &[(String, Type)]) -> Result<NdjsonSource> {
         let start = check_text(&map, !schema.is_empty())?;
         let mut all: Vec<(String, Found, bool)> =
             infer::columns(&map, start).into_iter().map(|found| (found.name(), found, true)).collect();
@@ -139,10 +150,18 @@ impl NdjsonSource {
             paths.push(found.paths);
             fields.push(Field { name, ty: found.ty, inferred });
         }
-        let (before, lines) = (before.0, Lines::after(before.1));
-        let file = Arc::new(File { map, names, paths, start, before, lines });
+        let file = Arc::new(File { map, names, paths, start, before: 0, lines: Lines::default() });
         Ok(NdjsonSource { file, schema: Schema { fields }, empty })
     }
+}
+
+/// The ways to a column of that name: the key, and keys in keys.
+fn ways(name: &str) -> Vec<Vec<Vec<u8>>> {
+    let mut ways = vec![vec![name.as_bytes().to_vec()]];
+    if name.contains('.') {
+        ways.push(name.split('.').map(|key| key.as_bytes().to_vec()).collect());
+    }
+    ways
 }
 
 /// Gives columns the types that are declared; those that are not there yet are added.
@@ -161,11 +180,7 @@ fn declare(all: &mut Vec<(String, Found, bool)>, schema: &[(String, Type)]) -> R
                 all[at].2 = false;
             }
             None => {
-                let mut paths = vec![vec![name.clone().into_bytes()]];
-                if name.contains('.') {
-                    paths.push(name.split('.').map(|key| key.as_bytes().to_vec()).collect());
-                }
-                let found = Found { paths, ty: FieldType::Known(ty.clone()), empty: false };
+                let found = Found { paths: ways(name), ty: FieldType::Known(ty.clone()), empty: false };
                 all.push((name.clone(), found, false));
             }
         }
@@ -343,7 +358,7 @@ mod tests {
     #[test]
     fn what_is_no_ndjson_is_refused_with_what_would_help() {
         let open = |text: &str, schema: &[(String, Type)]| {
-            NdjsonSource::part("x.json".as_ref(), text.as_bytes(), (0, 0), schema).err().map(|e| e.to_string())
+            NdjsonSource::part("x.json".as_ref(), text.as_bytes(), schema).err().map(|e| e.to_string())
         };
         for (text, want) in [
             ("[{\"a\":1}]", "jq -c '.[]'"),
@@ -363,7 +378,7 @@ mod tests {
     #[test]
     fn a_schema_may_name_what_the_sample_lacks() {
         let schema = [("b.c".to_owned(), Type::Int64), ("A".to_owned(), Type::Float64)];
-        let source = NdjsonSource::part("-".as_ref(), b"{\"a\":1}", (0, 0), &schema).unwrap();
+        let source = NdjsonSource::part("-".as_ref(), b"{\"a\":1}", &schema).unwrap();
         let names: Vec<_> = source.schema.fields.iter().map(|f| (f.name.as_str(), f.ty.clone(), f.inferred)).collect();
         let known = |ty| FieldType::Known(ty);
         assert_eq!(names, [("a", known(Type::Float64), false), ("b.c", known(Type::Int64), false)]);
