@@ -36,7 +36,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("memmap2", &["input"]),
     ("sqlparser", &["expr"]),
     ("parquet", &["input", "output"]),
-    ("arrow_ipc", &["input", "output"]),
+    // What a stream remembers of rows is kept as Arrow has it.
+    ("arrow_ipc", &["input", "output", "stream"]),
     ("clap", &["bin"]),
     ("comfy_table", &["bin"]),
     ("indicatif", &["bin"]),

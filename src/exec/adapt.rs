@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::run::{Shared, on_threads, take};
+use super::run::Shared;
 use super::spill::Grouped;
+use super::threads::{on_threads, take};
 use crate::Result;
 use crate::backend::cpu::Cpu;
 use crate::backend::{Backend, Course, Pilot, Progress, Rival, UnfinishedChunk, Worker};

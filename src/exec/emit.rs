@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::{Error, Result};
 
 /// Rows of a record batch of the result.
-const BATCH_ROWS: usize = 65_536;
+pub(super) const BATCH_ROWS: usize = 65_536;
 /// Batches that may wait for the receiver.
 const WAITING: usize = 4;
 

@@ -12,22 +12,23 @@ use super::adapt::{Auto, Opened, SMALL};
 use super::emit::{Threads, thread_pool};
 use super::memory::Memory;
 use super::result::{finish, result_schema};
+use super::rows::{Rows, RowsRun, on_cpu};
 use super::run::{Settings, run};
 use super::{Ledger, Observer, Receiver};
 use crate::backend::gpu::GpuOptions;
 use crate::backend::{self, Backend, Choice, Device, Feed, Rates};
 use crate::column::Type;
 use crate::input::{Input, Reject, Source};
-use crate::plan::{Job, Plan, dictionaries, lower};
+use crate::plan::{Job, Plan, RowsPlan, dictionaries, lower, lower_rows};
 use crate::{Error, Result};
 
 /// Runs jobs. Cheap to clone; settings are made by the methods that return `Self`.
 #[derive(Clone)]
 pub struct Engine {
-    device: Device,
+    pub(crate) device: Device,
     threads: usize,
     /// `None`: what suits the source and the backend.
-    chunk_bytes: Option<usize>,
+    pub(super) chunk_bytes: Option<usize>,
     pub(super) max_rejects: Option<u64>,
     memory: Option<u64>,
     temp_dir: Option<PathBuf>,
@@ -222,8 +223,11 @@ impl Engine {
         let mut ledger = Ledger::default();
         let mut source = Arc::clone(input.source());
         loop {
-            let plan = lower(job, source.schema())?;
-            match self.run_plan(&plan, &source, ledger.clone(), started, receiver) {
+            let run = match job.is_of_rows() {
+                true => self.run_rows(&lower_rows(job, source.schema())?, &*source, &ledger, started, receiver),
+                false => self.run_plan(&lower(job, source.schema())?, &source, ledger.clone(), started, receiver),
+            };
+            match run {
                 // Types only ever widen, and there are few: this ends.
                 Err(Error::Misfit { place, found, inferred, wider }) => {
                     let column = place.column.clone().unwrap_or_default();
@@ -301,6 +305,29 @@ impl Engine {
             )));
         }
         let types = plan.outputs.iter().map(|o| o.ty.clone()).collect();
+        Ok(RunReport { schema, types, batches: Vec::new(), rejects, ledger })
+    }
+
+    fn run_rows(
+        &self,
+        plan: &RowsPlan,
+        source: &dyn Source,
+        before: &Ledger,
+        started: Instant,
+        receiver: &mut dyn Receiver,
+    ) -> Result<RunReport> {
+        if let Device::Gpu(_) = self.device {
+            return Err(on_cpu());
+        }
+        let run = RowsRun { engine: self, plan };
+        let schema = run.schema();
+        let Rows { batches, rejects, mut ledger } = run.over(source)?;
+        receiver.begin(&schema, &rejects)?;
+        batches.into_iter().try_for_each(|batch| receiver.batch(batch))?;
+        ledger.notes.splice(0..0, before.notes.iter().cloned());
+        ledger.peak_memory = Memory::peak();
+        ledger.wall = started.elapsed();
+        let types = plan.outputs.iter().map(|(_, ty)| ty.clone()).collect();
         Ok(RunReport { schema, types, batches: Vec::new(), rejects, ledger })
     }
 

@@ -8,15 +8,18 @@ mod ledger;
 mod memory;
 mod read;
 mod result;
+mod rows;
 mod run;
 mod session;
 mod shuffle;
 mod sort;
 mod spill;
 mod table;
+mod threads;
 
 pub use engine::{Engine, RunReport};
 pub use ledger::Ledger;
+pub(crate) use rows::{RowsRun, on_cpu};
 pub(crate) use session::Session;
 
 use arrow_array::RecordBatch;

@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::read::{NOWHERE, Reader, Sequence, Tasks};
 use super::shuffle::Found;
 use super::spill::{Grouped, Spill, Spilled};
+use super::threads::{on_threads, take};
 use super::{Ledger, Observer, Progress};
 use crate::agg::{Merger, Partial};
 use crate::backend::cpu::Cpu;
@@ -52,54 +53,16 @@ pub(super) fn run(
     settings: &Settings<'_>,
     ledger: &mut Ledger,
 ) -> Result<(Found, Vec<Reject>)> {
-    let program = &stage.program;
     let threads = settings.threads.max(1);
-    let chunk_bytes = settings.memory.map_or(settings.chunk_bytes, |m| m.chunk_bytes(settings.chunk_bytes, threads));
-    let request = Request {
-        columns: program.columns.iter().map(|c| c.column).collect(),
-        dictionaries,
-        types: program.columns.iter().map(|c| c.ty.clone()).collect(),
-        chunk_bytes,
-        chunk_rows: CHUNK_ROWS,
-        threads,
-        tolerant: settings.max_rejects.is_some(),
-    };
-    let dictionaries = || request.dictionaries.iter().flatten().cloned().collect();
-    let spill = settings.memory.map(|memory| Spill::new(memory, stage, dictionaries(), threads, chunk_bytes));
-    let scan = source.scan(&request)?;
-    let shared = Shared {
-        stage,
-        settings,
-        spill,
-        total_bytes: source.bytes(),
-        tasks: Tasks::new(scan),
-        account: Mutex::new(Account::default()),
-        stop: AtomicBool::new(false),
-        device_failed: AtomicBool::new(false),
-        rows: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-    };
+    let shared = Shared::begin(stage, source, dictionaries, settings)?;
     let found = match (backend.feed(), settings.auto) {
         (Feed::Threads(most), None) => shared.run_on_threads(backend, most.min(threads))?,
         (Feed::Threads(most), Some(auto)) => shared.run_between(auto, most.min(threads))?,
         (Feed::Queue, _) => shared.run_on_queue(backend)?,
     };
-    let account = shared.account.into_inner().unwrap_or_else(|e| e.into_inner());
-    let mut rejects = account.rejects;
-    // Rows that could not be read come before rows of the same chunk that could not be computed.
-    rejects.sort_by_key(|(sequence, r)| (*sequence, r.place.byte, r.place.row));
-    let rejects: Vec<Reject> = rejects.into_iter().map(|(_, reject)| reject).collect();
-    if let Some((_, error)) = account.error {
-        if let Some(observer) = settings.observer {
-            observer.failed(&rejects);
-        }
-        return Err(error);
-    }
-    if settings.cancel.load(Ordering::Relaxed) {
-        return Err(Error::Cancelled);
-    }
+    let (rejects, spill) = shared.settle(ledger)?;
     let merging = Instant::now();
-    let (found, spilled) = match shared.spill {
+    let (found, spilled) = match spill {
         Some(spill) => spill.finish(found)?,
         None => (found, None),
     };
@@ -118,21 +81,6 @@ pub(super) fn run(
             merger.finish()
         }
     };
-    ledger.rows_read = account.rows_read;
-    ledger.rows_filtered = account.counts.filtered;
-    ledger.rows_grouped = account.counts.grouped;
-    ledger.rows_rejected = rejects.len() as u64;
-    ledger.bytes_read = account.bytes;
-    ledger.chunks = account.chunks;
-    if let Some(name) = account.moved {
-        ledger.device = format!("{}, then {name}", ledger.device);
-    }
-    ledger.notes.extend(account.notes);
-    ledger.details.extend(account.details);
-    ledger.spend("read", account.reading);
-    for (name, time) in account.timings {
-        ledger.spend(name, time);
-    }
     ledger.spend("merge", merging.elapsed());
     Ok((Found { groups, rows, spilled }, rejects))
 }
@@ -177,7 +125,84 @@ fn address(chunk: &Arc<Chunk>) -> usize {
     Arc::as_ptr(chunk) as usize
 }
 
+impl<'a> Shared<'a> {
+    /// Begins to scan `source` for the columns of the stage's program.
+    pub(super) fn begin(
+        stage: &'a Arc<Stage>,
+        source: &dyn Source,
+        dictionaries: Vec<Option<Arc<Dictionary>>>,
+        settings: &'a Settings<'a>,
+    ) -> Result<Shared<'a>> {
+        let program = &stage.program;
+        let threads = settings.threads.max(1);
+        let chunk_bytes =
+            settings.memory.map_or(settings.chunk_bytes, |m| m.chunk_bytes(settings.chunk_bytes, threads));
+        let request = Request {
+            columns: program.columns.iter().map(|c| c.column).collect(),
+            dictionaries,
+            types: program.columns.iter().map(|c| c.ty.clone()).collect(),
+            chunk_bytes,
+            chunk_rows: CHUNK_ROWS,
+            threads,
+            tolerant: settings.max_rejects.is_some(),
+        };
+        let dictionaries = || request.dictionaries.iter().flatten().cloned().collect();
+        let spill = settings.memory.map(|memory| Spill::new(memory, stage, dictionaries(), threads, chunk_bytes));
+        Ok(Shared {
+            stage,
+            settings,
+            spill,
+            total_bytes: source.bytes(),
+            tasks: Tasks::new(source.scan(&request)?),
+            account: Mutex::new(Account::default()),
+            stop: AtomicBool::new(false),
+            device_failed: AtomicBool::new(false),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Ends a run: its error, if there was one; else the rows set aside, in the order of the input. The ledger gets what was counted.
+    pub(super) fn settle(self, ledger: &mut Ledger) -> Result<(Vec<Reject>, Option<Spill<'a>>)> {
+        let account = self.account.into_inner().unwrap_or_else(|e| e.into_inner());
+        let mut rejects = account.rejects;
+        // Rows that could not be read come before rows of the same chunk that could not be computed.
+        rejects.sort_by_key(|(sequence, r)| (*sequence, r.place.byte, r.place.row));
+        let rejects: Vec<Reject> = rejects.into_iter().map(|(_, reject)| reject).collect();
+        if let Some((_, error)) = account.error {
+            if let Some(observer) = self.settings.observer {
+                observer.failed(&rejects);
+            }
+            return Err(error);
+        }
+        if self.settings.cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        ledger.rows_read = account.rows_read;
+        ledger.rows_filtered = account.counts.filtered;
+        ledger.rows_grouped = account.counts.grouped;
+        ledger.rows_rejected = rejects.len() as u64;
+        ledger.bytes_read = account.bytes;
+        ledger.chunks = account.chunks;
+        if let Some(name) = account.moved {
+            ledger.device = format!("{}, then {name}", ledger.device);
+        }
+        ledger.notes.extend(account.notes);
+        ledger.details.extend(account.details);
+        ledger.spend("read", account.reading);
+        for (name, time) in account.timings {
+            ledger.spend(name, time);
+        }
+        Ok((rejects, self.spill))
+    }
+}
+
 impl Shared<'_> {
+    /// The place of a chunk that is being worked on.
+    pub(super) fn sequence(&self, chunk: &Arc<Chunk>) -> Sequence {
+        self.account().sequence.get(&address(chunk)).copied().unwrap_or(NOWHERE)
+    }
+
     pub(super) fn account(&self) -> MutexGuard<'_, Account> {
         // A panic elsewhere ends the run anyway; the account is still the best there is.
         self.account.lock().unwrap_or_else(|e| e.into_inner())
@@ -257,11 +282,11 @@ impl Shared<'_> {
     }
 
     /// Takes the counts of a push into the account. Rows without a result are rejects, or the error of the run.
-    fn count(&self, mut counts: Counts) {
+    pub(super) fn count(&self, mut counts: Counts) {
         let failed = std::mem::take(&mut counts.failed);
         self.account().counts.add(counts);
         for FailedRows { chunk, rows } in failed {
-            let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(NOWHERE);
+            let sequence = self.sequence(&chunk);
             if self.settings.max_rejects.is_none() {
                 let row = rows.first().map_or(0, |r| *r as usize);
                 self.fail(sequence, row_error(self.stage, &chunk, row));
@@ -287,7 +312,7 @@ impl Shared<'_> {
 
     /// Pushes a chunk. False if the device is gone.
     pub(super) fn push(&self, worker: &mut dyn Worker, chunk: Arc<Chunk>, left: &mut Vec<UnfinishedChunk>) -> bool {
-        let sequence = self.account().sequence.get(&address(&chunk)).copied().unwrap_or(NOWHERE);
+        let sequence = self.sequence(&chunk);
         match worker.push(chunk) {
             Ok(counts) => {
                 self.count(counts);
@@ -445,31 +470,6 @@ impl Shared<'_> {
         }
         self.finish(&mut *worker, &mut Vec::new()).into_iter().collect()
     }
-}
-
-pub(super) fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(|e| e.into_inner()).take()
-}
-
-/// Runs `work` for each of `items` on a thread of its own and waits for all. A panic goes on in the caller.
-pub(super) fn on_threads<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let work = &work;
-    std::thread::scope(|scope| {
-        let mut threads = Vec::new();
-        let mut items = items.into_iter();
-        let own = items.next();
-        for item in items {
-            threads.push(scope.spawn(move || work(item)));
-        }
-        let mut results: Vec<R> = own.map(work).into_iter().collect();
-        for thread in threads {
-            match thread.join() {
-                Ok(result) => results.push(result),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
 }
 
 /// The error of a row that has no result: the plain evaluator finds out which operation failed, on what.

@@ -107,6 +107,11 @@ impl Text {
     }
 
     fn item(&self, parser: &mut Parser) -> Result<(Expr, Option<String>)> {
+        if parser.peek_token().token == Token::Mul {
+            // Where all columns may stand; elsewhere it is a column that nobody has.
+            parser.next_token();
+            return Ok((super::col("*"), None));
+        }
         let expr = self.expr(parser)?;
         if !parser.parse_keyword(Keyword::AS) {
             return Ok((expr, None));

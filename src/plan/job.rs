@@ -74,6 +74,9 @@ pub struct Job {
     pub limit: Option<u64>,
     /// Whether groups may come in any order, when `order` is empty.
     pub unordered: bool,
+    /// Columns of a job that does not group: its result are the rows that are kept, in the order of the input. A column `*` stands for
+    /// all columns of the input. If there is one, there are no keys and no aggregates.
+    pub select: Vec<Named>,
 }
 
 impl Job {
@@ -141,6 +144,30 @@ impl Job {
     pub fn limit(mut self, rows: u64) -> Self {
         self.limit = Some(rows);
         self
+    }
+
+    /// Adds a column of a job that gives rows instead of groups: `col("*")` stands for all columns.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_array::{Array, Int64Array, RecordBatch};
+    /// use tidemill::{Engine, Input, Job, col, lit};
+    /// # let x: Arc<dyn Array> = Arc::new(Int64Array::from(vec![3, 1, 2]));
+    /// # let batch = RecordBatch::try_from_iter([("x", x)]).unwrap();
+    /// let input = Input::batches(batch.schema(), vec![batch])?;
+    /// let job = Job::new().filter(col("x").gt(lit(1))).select(col("*")).select((col("x") * lit(10)).named("tenfold"));
+    /// let report = Engine::new().run(&job, &input)?;
+    /// assert_eq!((report.rows(), report.ledger.rows_filtered), (2, 1));
+    /// # Ok::<(), tidemill::Error>(())
+    /// ```
+    pub fn select(mut self, column: impl Into<Named>) -> Self {
+        self.select.push(column.into());
+        self
+    }
+
+    /// Whether it gives rows, not groups.
+    pub fn is_of_rows(&self) -> bool {
+        !self.select.is_empty()
     }
 
     /// Lets groups come in any order.

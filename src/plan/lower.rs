@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// # Errors
 /// Whatever does not parse together: unknown columns, wrong types, aggregates where rows are meant.
 pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
+    if job.is_of_rows() {
+        return Err(Error::usage("a job that selects rows has no groups"));
+    }
     let mut rows = Binder::new(schema);
     for (name, expr) in &job.maps {
         no_aggregates(expr, "--map")?;
@@ -364,7 +367,7 @@ fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn no_aggregates(expr: &Expr, place: &str) -> Result<()> {
+pub(super) fn no_aggregates(expr: &Expr, place: &str) -> Result<()> {
     if let ExprNode::Call { name, .. } = &expr.node
         && (Function::by_name(name).is_some() || name == "unnest")
     {
@@ -373,7 +376,7 @@ fn no_aggregates(expr: &Expr, place: &str) -> Result<()> {
     expr.children().into_iter().try_for_each(|child| no_aggregates(child, place))
 }
 
-fn expect_bool(ty: &Type, expr: &Expr, place: &str) -> Result<()> {
+pub(super) fn expect_bool(ty: &Type, expr: &Expr, place: &str) -> Result<()> {
     match ty {
         Type::Bool | Type::Null => Ok(()),
         ty => Err(query(expr, format!("{place} needs a condition (bool), this is {ty}"), None)),

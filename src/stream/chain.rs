@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
+use super::going::Going;
 use super::log::{Kind, Log};
-use super::state::State;
 use crate::Result;
 
 /// A full state is written when the deltas since the last take more than it did, and at least so much: what is written for a batch is
@@ -27,30 +27,33 @@ pub(super) fn write_state(
     chain: Chain,
     mut header: Json,
     delta: &[u8],
-    state: &State,
+    going: &Going,
     position: &Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
     let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
     if let Some(full) = chain.full.filter(|&full| keep_on(full)) {
-        let payload = join_state(&header, |out| out.extend_from_slice(delta));
+        let payload = join_state(&header, |out| {
+            out.extend_from_slice(delta);
+            Ok(())
+        })?;
         log.write(Kind::State, batch, &payload)?;
         let delta_bytes = chain.delta_bytes + payload.len() as u64;
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
     header["position"] = position.clone();
-    let payload = join_state(&header, |out| state.put(out));
+    let payload = join_state(&header, |out| going.put(out))?;
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
 }
 
 /// The bytes of a state: the length of its header, the header, the groups.
-fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Vec<u8>> {
     let header = header.to_string();
     let mut payload = (header.len() as u32).to_le_bytes().to_vec();
     payload.extend_from_slice(header.as_bytes());
-    groups(&mut payload);
-    payload
+    groups(&mut payload)?;
+    Ok(payload)
 }
 
 pub(super) fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {

@@ -1,6 +1,6 @@
 //! What a query is once the columns of its source are known, and what a batch gives.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -11,74 +11,185 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::OutputMode;
-use super::plan::{WINDOW_END, Windows};
+use super::front::Front;
+use super::plan::{StreamPlan, WINDOW_END, WindowTime, Windows, plan};
+use super::query::Query;
 use super::state::State;
+use super::then::Then;
+use super::window::{Cut, Spans};
 use crate::agg::{Merger, Partial, PartialShape};
 use crate::column::Schema;
-use crate::exec::Session;
-use crate::{Error, Result};
+use crate::exec::{RowsRun, Session, on_cpu};
+use crate::input::arrow_columns;
+use crate::plan::lower_rows;
+use crate::{Device, Engine, Error, Result};
 
 /// Groups of windows that are finished together.
 const TOGETHER: usize = 1 << 14;
 /// What is made as soon as the columns are known.
 pub(super) struct Going {
+    /// The columns of the source.
     pub schema: Schema,
-    pub session: Session,
-    pub windows: Option<Windows>,
-    pub shape: PartialShape,
-    pub state: State,
+    /// What is done with rows before.
+    pub front: Option<Front>,
+    /// How rows are grouped; `None` if they are given as they are.
+    pub grouping: Option<Grouping>,
+    /// The stages after.
+    pub then: Vec<Then>,
+    /// The columns of the output.
     pub output: SchemaRef,
 }
 
 impl Going {
-    /// What a batch gives that moves the watermark from `before` to `after`.
+    /// What a query needs over a source with these columns.
+    ///
+    /// # Errors
+    /// The query does not fit the columns.
+    pub fn new(engine: &Engine, query: &Query, schema: Schema) -> Result<Going> {
+        let front = Front::new(engine, query, &schema)?;
+        let columns = front.as_ref().map_or_else(|| schema.clone(), |front| arrow_columns(&front.schema));
+        if query.job.is_of_rows() {
+            if let Device::Gpu(_) = engine.device {
+                return Err(on_cpu());
+            }
+            let output = match &front {
+                Some(front) if front.is_whole() => Arc::clone(&front.schema),
+                _ => RowsRun { engine, plan: &lower_rows(&query.job, &columns)? }.schema(),
+            };
+            return Ok(Going { schema, front, grouping: None, then: Vec::new(), output });
+        }
+        let job = front.as_ref().map_or_else(|| query.job.clone(), |front| front.rest(&query.job));
+        let plan = plan(&job, &query.windows, query.watermark.filter(|_| !query.windows.is_empty()), &columns)?;
+        let grouping = Grouping::new(engine, plan)?;
+        let mut output = Arc::clone(&grouping.output);
+        let mut then = Vec::new();
+        for job in &query.then {
+            let stage = Then::new(engine, job, output, grouping.windows.is_some())?;
+            output = Arc::clone(&stage.output);
+            then.push(stage);
+        }
+        Ok(Going { schema, front, grouping: Some(grouping), then, output })
+    }
+}
+
+/// A session that groups, and the state that its groups are merged into.
+pub(super) struct Grouping {
+    pub session: Session,
+    pub windows: Option<Windows>,
+    pub shape: PartialShape,
+    pub state: State,
+    /// The columns of the result, with the ends of windows.
+    pub output: SchemaRef,
+}
+
+impl Grouping {
+    /// Opens what the plan needs.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn new(engine: &Engine, StreamPlan { plan, windows }: StreamPlan) -> Result<Grouping> {
+        let session = Session::new(engine, plan)?;
+        let mut shape = session.shape();
+        if let Some(windows) = &windows {
+            shape.keys.drain(..windows.keys());
+        }
+        let state = State::new(&shape, &session.plan().stage.states);
+        let has_ends = windows.as_ref().is_some_and(|windows| matches!(windows.cut, Cut::Spans(_)));
+        let output = if has_ends { output_schema(&session.schema()) } else { session.schema() };
+        Ok(Grouping { session, windows, shape, state, output })
+    }
+
+    /// What a batch gives that moves the watermark from `before` to `after`. Windows that are closed after it are forgotten, but
+    /// in mode complete; how many groups they had.
+    ///
+    /// # Errors
+    /// A value of the result does not fit its type.
     pub fn output(
-        &self,
+        &mut self,
         mode: OutputMode,
         before: Option<i64>,
         after: Option<i64>,
         changed: &HashMap<i64, Vec<u32>>,
-    ) -> Result<Vec<RecordBatch>> {
+    ) -> Result<(Vec<RecordBatch>, usize)> {
         let Some(windows) = &self.windows else {
             let groups = match mode {
                 OutputMode::Update => self.state.all(Some(changed.get(&0).map_or(&[], Vec::as_slice))),
                 _ => self.state.all(None),
             };
-            return self.session.result(groups);
+            return Ok((self.session.result(groups)?, 0));
         };
-        let starts = match (mode, after) {
-            (OutputMode::Append, Some(after)) => self.state.closed(windows, before, after),
-            (OutputMode::Append, None) => return Ok(Vec::new()),
-            (OutputMode::Update, _) => {
-                let mut starts = self.state.open(windows, before);
-                starts.retain(|&window| windows.spans.panes(window).any(|pane| changed.contains_key(&pane)));
-                starts
+        let spans = match &windows.cut {
+            Cut::Spans(spans) => spans,
+            Cut::Sessions(sessions) => {
+                let until = match (mode, after) {
+                    (OutputMode::Complete, _) => None,
+                    (_, None) => return Ok((Vec::new(), 0)),
+                    (_, after) => after,
+                };
+                let (groups, forgotten) = self.state.sessions(*sessions, windows.time, until);
+                return Ok((self.session.result(groups)?, forgotten));
             }
-            (OutputMode::Complete, _) => self.state.open(windows, None),
         };
         let only = (mode == OutputMode::Update).then_some(changed);
         // In complete mode there may be an order over all windows.
         let together = if mode == OutputMode::Complete { usize::MAX } else { TOGETHER };
         let mut rows = Vec::new();
-        let mut waiting: Vec<Partial> = Vec::new();
-        let mut count = 0;
-        for window in starts {
-            let groups = self.state.window(windows, window, only);
-            count += groups.groups;
-            waiting.push(groups);
-            if count >= together {
-                rows.extend(self.finish(windows, std::mem::take(&mut waiting))?);
-                count = 0;
+        for &spans in spans {
+            let starts = match (mode, after) {
+                (OutputMode::Append, Some(after)) => self.state.closed(spans, before, after),
+                (OutputMode::Append, None) => BTreeSet::new(),
+                (OutputMode::Update, _) => {
+                    let mut starts = self.state.open(spans, before);
+                    starts.retain(|&window| spans.panes(window).any(|pane| changed.contains_key(&pane)));
+                    starts
+                }
+                (OutputMode::Complete, _) => self.state.open(spans, None),
+            };
+            let mut waiting: Vec<Partial> = Vec::new();
+            let mut count = 0;
+            for window in starts {
+                let groups = self.state.window(spans, window, only);
+                count += groups.groups;
+                waiting.push(groups);
+                if count >= together {
+                    rows.extend(self.finish(spans, std::mem::take(&mut waiting))?);
+                    count = 0;
+                }
+            }
+            if !waiting.is_empty() {
+                rows.extend(self.finish(spans, waiting)?);
             }
         }
-        if !waiting.is_empty() {
-            rows.extend(self.finish(windows, waiting)?);
+        let forgotten = match (mode, after) {
+            (OutputMode::Complete, _) | (_, None) => 0,
+            (_, Some(after)) => self.state.evict(windows, after),
+        };
+        Ok((rows, forgotten))
+    }
+
+    /// Whether a window over processing time that has groups ends after `before` and not after `now`.
+    pub fn is_due(&self, before: Option<i64>, now: i64) -> bool {
+        match &self.windows {
+            Some(Windows { cut: Cut::Spans(spans), time: WindowTime::Processing, .. }) => {
+                spans.iter().any(|&spans| !self.state.closed(spans, before, now).is_empty())
+            }
+            _ => false,
         }
-        Ok(rows)
+    }
+
+    /// Forgets what is closed at a watermark that has been reached before.
+    pub fn forget(&mut self, watermark: i64) {
+        match self.windows.as_ref().map(|windows| (windows, &windows.cut)) {
+            None => {}
+            Some((windows, Cut::Sessions(sessions))) => {
+                self.state.sessions(*sessions, windows.time, Some(watermark));
+            }
+            Some((windows, Cut::Spans(_))) => _ = self.state.evict(windows, watermark),
+        }
     }
 
     /// The rows of windows, each with its end beside its start.
-    fn finish(&self, windows: &Windows, partials: Vec<Partial>) -> Result<Vec<RecordBatch>> {
+    fn finish(&self, spans: Spans, partials: Vec<Partial>) -> Result<Vec<RecordBatch>> {
         let groups = match <[Partial; 1]>::try_from(partials) {
             Ok([one]) => one,
             Err(partials) => {
@@ -89,14 +200,14 @@ impl Going {
             }
         };
         let rows = self.session.result(groups)?;
-        rows.into_iter().map(|rows| with_ends(&rows, windows.spans.width, &self.output)).collect()
+        rows.into_iter().map(|rows| with_ends(&rows, spans.width, &self.output)).collect()
     }
 }
 
-/// The columns of the output: with windows, the end of the window beside its start.
-pub(super) fn output_schema(schema: &SchemaRef, windows: bool) -> SchemaRef {
+/// The columns of the output: the end of the window beside its start.
+fn output_schema(schema: &SchemaRef) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
-    if let (Some(start), true) = (fields.first(), windows) {
+    if let Some(start) = fields.first() {
         let end = Field::new(WINDOW_END, start.data_type().clone(), true);
         fields.insert(1, Arc::new(end));
     }

@@ -9,9 +9,13 @@
 //! A batch that was not committed is done again over the range that was logged: the same rows give the same bytes, on any device, so
 //! an idempotent sink shows each exactly once. The protocol and its files: [`log`]. The policies: `docs/streaming.md`.
 
+mod batch;
 mod chain;
+mod distinct;
+mod front;
 mod going;
 pub mod log;
+mod lookup;
 mod mode;
 mod plan;
 mod progress;
@@ -21,9 +25,11 @@ mod runner;
 pub mod sink;
 pub mod source;
 mod state;
+mod then;
 mod window;
 
 pub use log::{Disk, DiskFile, SystemDisk};
+pub use lookup::Lookup;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Handle, Listener, Query, Summary};
@@ -31,6 +37,6 @@ pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
 pub use source::{
     FileOrder, FolderSource, Limits, LinesSource, NexmarkRows, NexmarkSource, RateSource, Source, TailSource,
 };
-pub use window::{Window, WindowKind};
+pub use window::{Time, Window, WindowKind};
 
 pub use crate::expr::Interval;

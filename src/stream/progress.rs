@@ -24,7 +24,7 @@ pub struct Progress {
     pub source: String,
     /// The sink, likewise.
     pub sink: String,
-    /// Rows read: `= filtered + rejected + late + untimed + grouped`.
+    /// Rows read: `= filtered + rejected + late + untimed + duplicate + grouped`.
     pub rows_read: u64,
     /// Rows for which the filter was not true.
     pub rows_filtered: u64,
@@ -36,7 +36,11 @@ pub struct Progress {
     pub rows_late: u64,
     /// Rows without an event time.
     pub rows_untimed: u64,
-    /// Rows that went into a group.
+    /// Rows whose keys had been seen.
+    pub rows_duplicate: u64,
+    /// Keys that are remembered for that, after it.
+    pub keys_seen: u64,
+    /// Rows that went into a group, or were given as they are.
     pub rows_grouped: u64,
     /// Rows given to the sink.
     pub rows_emitted: u64,
@@ -69,7 +73,7 @@ pub struct Progress {
 impl Progress {
     /// Whether every row read is accounted for.
     pub fn balances(&self) -> bool {
-        let gone = self.rows_filtered + self.rows_rejected + self.rows_late + self.rows_untimed;
+        let gone = self.rows_filtered + self.rows_rejected + self.rows_late + self.rows_untimed + self.rows_duplicate;
         self.rows_read == gone + self.rows_grouped
     }
 
@@ -101,6 +105,7 @@ impl Progress {
                 "numRowsUpdated": self.groups_changed,
                 "numRowsRemoved": self.groups_evicted,
                 "numRowsDroppedByWatermark": self.rows_late,
+                "numKeysSeen": self.keys_seen,
                 "memoryUsedBytes": self.state_bytes,
             }],
             "sources": [{ "description": self.source, "range": self.range, "numInputRows": self.rows_read }],
@@ -110,6 +115,7 @@ impl Progress {
                 "rejected": self.rows_rejected,
                 "late": self.rows_late,
                 "withoutEventTime": self.rows_untimed,
+                "duplicate": self.rows_duplicate,
                 "grouped": self.rows_grouped,
             },
             "inputBytes": self.bytes_read,

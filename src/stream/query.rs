@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::log::{Disk, SystemDisk};
 use super::runner::Runner;
-use super::{Guarantee, Limits, OutputMode, Progress, Sink, Source, Trigger, Window};
-use crate::expr::Interval;
-use crate::plan::Job;
+use super::{Guarantee, Limits, Lookup, OutputMode, Progress, Sink, Source, Trigger, Window};
+use crate::expr::{Expr, Interval};
+use crate::plan::{Job, Named};
 use crate::{Engine, Error, Result};
 
 /// A job over a stream: the same [`Job`] that runs over files, in micro-batches, with its state kept between them.
@@ -41,7 +41,11 @@ pub struct Query {
     pub(super) source: Box<dyn Source>,
     pub(super) job: Job,
     pub(super) sink: Box<dyn Sink>,
-    pub(super) window: Option<Window>,
+    pub(super) lookups: Vec<Lookup>,
+    pub(super) distinct: Vec<Named>,
+    pub(super) event_time: Option<Expr>,
+    pub(super) then: Vec<Job>,
+    pub(super) windows: Vec<Window>,
     pub(super) watermark: Option<Interval>,
     pub(super) mode: OutputMode,
     pub(super) trigger: Trigger,
@@ -87,7 +91,11 @@ impl Query {
             source,
             job,
             sink,
-            window: None,
+            lookups: Vec::new(),
+            distinct: Vec::new(),
+            event_time: None,
+            then: Vec::new(),
+            windows: Vec::new(),
             watermark: None,
             mode: OutputMode::default(),
             trigger: Trigger::default(),
@@ -101,9 +109,37 @@ impl Query {
         }
     }
 
-    /// Groups by spans of an event time, before the keys of the job: the output has `window_start` and `window_end`.
+    /// Groups by spans of time, before the keys of the job: the output has `window_start` and `window_end`. There may be several
+    /// over the same time, of different widths: each gives its rows, narrow windows first.
     pub fn window(mut self, window: Window) -> Query {
-        self.window = Some(window);
+        self.windows.push(window);
+        self
+    }
+
+    /// Gives rows the columns of a table, by a key, before all else.
+    pub fn lookup(mut self, lookup: Lookup) -> Query {
+        self.lookups.push(lookup);
+        self
+    }
+
+    /// Leaves out rows, of those that pass the filter, whose keys have come before: the first of each goes on, in the order of the
+    /// source. With a watermark a key is remembered until that has passed the event time of its first row by more than the delay; rows
+    /// behind the watermark are late. Without one it is remembered for ever.
+    pub fn distinct(mut self, keys: impl IntoIterator<Item = Named>) -> Query {
+        self.distinct.extend(keys);
+        self
+    }
+
+    /// The event time of [`Query::distinct`], where no window has one.
+    pub fn event_time(mut self, on: Expr) -> Query {
+        self.event_time = Some(on);
+        self
+    }
+
+    /// A second stage: a job over the rows of each window that is given, or over all groups in mode complete. Its keys begin with those
+    /// of the window; its order and limit are those of one window: the three largest of each.
+    pub fn then(mut self, job: Job) -> Query {
+        self.then.push(job);
         self
     }
 
@@ -288,6 +324,7 @@ fn run(
                     break;
                 }
             }
+            None if runner.is_due() => told(runner.close()?, &mut summary),
             None if runner.is_over() => break,
             // What comes once and is not there yet, a pipe's next lines, is waited for: it ends by itself.
             None if matches!(trigger, Trigger::AvailableNow | Trigger::Once) && runner.is_replayable() => break,

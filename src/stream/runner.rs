@@ -1,6 +1,6 @@
 //! One batch after the other: plan, log, group, merge, give, commit.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,22 +8,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 
+use super::batch::{Found, Setting};
 use super::chain::{Chain, forget, split_state, write_state};
-use super::going::{Going, output_schema};
+use super::front::Front;
+use super::going::Going;
 use super::log::{Kind, Log, Offsets, Recovery, pretty, recover};
-use super::plan::{StreamPlan, check, plan};
+use super::plan::{Beside, check};
 use super::promise::{fresh_name, guarantee, lock};
 use super::query::Query;
 use super::sink::BatchOutput;
-use super::state::{State, put_pane, take_apart};
-use super::{Guarantee, OutputMode, Progress};
+use super::{Guarantee, Lookup, OutputMode, Progress, Time};
 use crate::column::{Field as Column, FieldType, Schema};
-use crate::exec::Session;
-use crate::plan::Named;
+use crate::plan::{Job, Named};
 use crate::{Engine, Error, Result};
-
-/// The watermark that closes every window.
-const END: i64 = i64::MAX;
 
 /// A query that runs.
 pub(super) struct Runner {
@@ -45,9 +42,37 @@ pub(super) struct Runner {
     chain: Chain,
 }
 
+/// The watermark that closes every window.
+const END: i64 = i64::MAX;
+
+/// All of a job, in words.
+fn said(job: &Job) -> String {
+    let named = |word: &str, list: &[Named]| {
+        list.iter().map(|n| format!("{word} {} as {}", n.expr, n.title())).collect::<Vec<_>>()
+    };
+    let mut all: Vec<String> = job.filter.iter().map(|filter| format!("where {filter}")).collect();
+    all.extend(job.maps.iter().map(|(name, expr)| format!("map {name} = {expr}")));
+    all.extend([named("by", &job.keys), named("give", &job.aggregates), named("select", &job.select)].concat());
+    all.extend(job.having.iter().map(|having| format!("having {having}")));
+    let direction = |descending: bool| if descending { " desc" } else { "" };
+    all.extend(job.order.iter().map(|term| format!("order by {}{}", term.expr, direction(term.descending))));
+    all.extend(job.limit.iter().map(|limit| format!("limit {limit}")));
+    all.join(", ")
+}
+
+/// Milliseconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
 impl Runner {
     pub fn open(query: Query, engine: &Engine) -> Result<Runner> {
-        check(&query.job, query.window.as_ref(), query.watermark, query.mode)?;
+        let beside = Beside {
+            distinct: !query.distinct.is_empty(),
+            event_time: query.event_time.is_some(),
+            then: !query.then.is_empty(),
+        };
+        check(&query.job, &query.windows, query.watermark, query.mode, beside)?;
         let guarantee = guarantee(&query)?;
         let mut runner = Runner {
             engine: engine.clone(),
@@ -122,7 +147,12 @@ impl Runner {
             "by": named(&job.keys),
             "aggregates": named(&job.aggregates),
             "having": job.having.as_ref().map(ToString::to_string),
-            "window": self.query.window.as_ref().map(ToString::to_string),
+            "select": named(&job.select),
+            "lookup": self.query.lookups.iter().map(Lookup::description).collect::<Vec<_>>(),
+            "distinct": named(&self.query.distinct),
+            "event time": self.query.event_time.as_ref().map(ToString::to_string),
+            "then": self.query.then.iter().map(|job| said(job)).collect::<Vec<_>>(),
+            "window": self.query.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "mode": self.query.mode.to_string(),
         })
     }
@@ -136,8 +166,22 @@ impl Runner {
         };
         self.name = metadata.get("query").and_then(Json::as_str).ok_or_else(strange)?.into();
         let (was, is) = (metadata.get("job").ok_or_else(strange)?, self.fingerprint());
-        let parts: [&str; 8] = ["source", "where", "map", "by", "aggregates", "having", "window", "mode"];
-        if let Some(part) = parts.iter().find(|part: &&&str| was.get(**part) != is.get(**part)) {
+        let parts = [
+            "source",
+            "where",
+            "map",
+            "by",
+            "aggregates",
+            "having",
+            "select",
+            "lookup",
+            "distinct",
+            "event time",
+            "then",
+            "window",
+            "mode",
+        ];
+        if let Some(part) = parts.iter().find(|part| was.get(**part) != is.get(**part)) {
             let shown = |json: &Json| match json.get(*part) {
                 None | Some(Json::Null) => "nothing".to_owned(),
                 Some(Json::String(text)) => text.clone(),
@@ -174,15 +218,7 @@ impl Runner {
     /// Makes all that needs the columns, and goes on from the checkpoint.
     fn begin(&mut self, schema: Schema, known: bool) -> Result<()> {
         let query = &self.query;
-        let StreamPlan { plan, windows } = plan(&query.job, query.window.as_ref(), query.watermark, &schema)?;
-        let session = Session::new(&self.engine, plan)?;
-        let mut shape = session.shape();
-        if windows.is_some() {
-            shape.keys.remove(0);
-        }
-        let state = State::new(&shape, &session.plan().stage.states);
-        let output = output_schema(&session.schema(), windows.is_some());
-        let mut going = Going { schema, session, windows, shape, state, output };
+        let mut going = Going::new(&self.engine, query, schema)?;
         if let Some(log) = &self.log {
             if known {
                 self.load(&mut going)?;
@@ -229,13 +265,11 @@ impl Runner {
                 }
                 self.chain.delta_bytes += payload.len() as u64;
             }
-            going.state.take(&going.shape, bytes)?;
+            going.take(bytes)?;
             self.watermark = header.get("watermark").and_then(Json::as_i64);
         }
-        if let (Some(windows), Some(watermark)) = (&going.windows, self.watermark)
-            && self.query.mode != OutputMode::Complete
-        {
-            going.state.evict(windows, watermark);
+        if let (Some(watermark), true) = (self.watermark, self.query.mode != OutputMode::Complete) {
+            going.forget(watermark);
         }
         self.next = last + 1;
         Ok(())
@@ -255,18 +289,32 @@ impl Runner {
         }
         let limits = if all { super::Limits::default() } else { self.query.limits };
         let Some(range) = self.query.source.plan(&limits)? else { return Ok(None) };
-        self.do_batch(range, started).map(Some)
+        self.do_batch(range, None, started).map(Some)
     }
 
     /// Closes every window that is open, if that was asked for and there is one.
     pub fn finish(&mut self) -> Result<Option<Progress>> {
         let started = Instant::now();
-        let open = self.going.as_ref().is_some_and(|going| going.windows.is_some() && going.state.groups() > 0);
+        let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
+        let open = grouping.is_some_and(|grouping| grouping.windows.is_some() && grouping.state.groups() > 0);
         let gives = open && self.query.finish && self.query.mode == OutputMode::Append;
         if !gives || self.has_again() {
             return Ok(None);
         }
-        self.do_batch(Json::Null, started).map(Some)
+        self.do_batch(Json::Null, Some(END), started).map(Some)
+    }
+
+    /// Whether windows over processing time are to be closed though nothing new has come.
+    pub fn is_due(&self) -> bool {
+        let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
+        self.again.is_empty()
+            && self.query.mode == OutputMode::Append
+            && grouping.is_some_and(|grouping| grouping.is_due(self.watermark, now()))
+    }
+
+    /// Does a batch without a range that moves the watermark of processing time to now.
+    pub fn close(&mut self) -> Result<Progress> {
+        self.do_batch(Json::Null, Some(now()), Instant::now())
     }
 
     fn do_again(&mut self, batch: u64, started: Instant) -> Result<Progress> {
@@ -283,21 +331,38 @@ impl Runner {
         if !offsets.range.is_null() {
             self.query.source.replay(&offsets.range)?;
         }
+        if offsets.tables != self.tables() {
+            return Err(Error::Usage {
+                message: format!("a table that is looked up has changed since batch {batch} was begun"),
+                help: Some("put the old one back until that batch is done: its rows would not be the same".into()),
+            });
+        }
         let progress = Progress { is_again: true, ..Progress::default() };
         self.work(offsets, progress, started)
     }
 
-    fn do_batch(&mut self, range: Json, started: Instant) -> Result<Progress> {
+    fn do_batch(&mut self, range: Json, advance: Option<i64>, started: Instant) -> Result<Progress> {
         let mut progress = Progress::default();
         progress.steps.push(("latestOffset", started.elapsed()));
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        let offsets = Offsets { range, watermark: self.watermark, at };
+        let offsets = Offsets { range, watermark: self.watermark, at: self.time(), advance, tables: self.tables() };
         if let Some(log) = &self.log {
             let logging = Instant::now();
             log.write(Kind::Offsets, self.next, &pretty(&offsets.to_json()))?;
             progress.steps.push(("walCommit", logging.elapsed()));
         }
         self.work(offsets, progress, started)
+    }
+
+    /// The checksums of the tables that are looked up.
+    fn tables(&self) -> Vec<u32> {
+        let front = self.going.as_ref().and_then(|going| going.front.as_ref());
+        front.map(Front::tables).unwrap_or_default()
+    }
+
+    /// The time of a batch that is planned now. Processing time never goes back, whatever the clock does.
+    fn time(&self) -> i64 {
+        let processing = self.query.windows.iter().any(|window| window.on == Time::Processing);
+        self.watermark.filter(|watermark| processing && *watermark != END).map_or(now(), |before| now().max(before))
     }
 
     /// Does a batch whose range is logged.
@@ -309,56 +374,26 @@ impl Runner {
             progress.steps.push((name, lap.elapsed()));
             lap = Instant::now();
         };
-        // What is read does not depend on the mode; what is late does.
-        let late = if self.query.mode == OutputMode::Complete { None } else { self.watermark };
-        let mut watermark = self.watermark;
-        let mut delta = Vec::new();
-        let mut changed: HashMap<i64, Vec<u32>> = HashMap::new();
-        if offsets.range.is_null() {
-            watermark = Some(END);
-        } else {
-            let source = self.query.source.open(&offsets.range, &going.schema)?;
-            let groups = going.session.groups(&*source)?;
-            let ledger = groups.ledger;
-            let taken = take_apart(groups.partial, going.windows.as_ref(), late);
-            progress.rows_read = ledger.rows_read;
-            progress.rows_filtered = ledger.rows_filtered;
-            progress.rows_rejected = ledger.rows_rejected;
-            progress.rejects = groups.rejects;
-            progress.rows_late = taken.late;
-            progress.rows_untimed = taken.untimed;
-            progress.rows_grouped = ledger.rows_grouped - taken.late - taken.untimed;
-            progress.bytes_read = ledger.bytes_read;
-            progress.device = ledger.device;
-            progress.device_steps = ledger.stages;
-            progress.latest = taken.latest;
-            if let Some(delay) = going.windows.as_ref().and_then(|windows| windows.delay) {
-                watermark = watermark.max(taken.latest.map(|latest| latest.saturating_sub(delay)));
-            }
-            for (pane, partial) in taken.panes {
-                if self.log.is_some() {
-                    put_pane(pane, &partial, &mut delta);
-                }
-                progress.groups_changed += partial.groups as u64;
-                let ids = going.state.merge(pane, partial);
-                if self.query.mode == OutputMode::Update {
-                    changed.insert(pane, ids);
-                }
-            }
-        }
-        let rows = going.output(self.query.mode, self.watermark, watermark, &changed)?;
+        let source = match &offsets.range {
+            Json::Null => None,
+            range => Some(self.query.source.open(range, &going.schema)?),
+        };
+        let setting = Setting {
+            engine: &self.engine,
+            job: &self.query.job,
+            mode: self.query.mode,
+            watermark: self.watermark,
+            at: offsets.at,
+            advance: offsets.advance,
+            keeps: self.log.is_some(),
+        };
+        let Found { rows, delta, watermark } = going.batch(source.as_deref(), &setting, &mut progress)?;
         let output = BatchOutput { batch, rows };
         progress.rows_emitted = output.len() as u64;
-        if let (Some(windows), Some(watermark), true) =
-            (&going.windows, watermark, self.query.mode != OutputMode::Complete)
-        {
-            progress.groups_evicted = going.state.evict(windows, watermark) as u64;
-        }
         step(&mut progress, "addBatch");
         if let Some(log) = &self.log {
             let header = json!({ "range": offsets.range, "watermark": watermark });
-            self.chain =
-                write_state(log, batch, self.chain, header, &delta, &going.state, &self.query.source.position())?;
+            self.chain = write_state(log, batch, self.chain, header, &delta, going, &self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
         let sink = &mut self.query.sink;
@@ -385,17 +420,13 @@ impl Runner {
         if let Some(log) = &self.log {
             forget(log, batch, self.query.keep)?;
         }
-        let (strings, _) = going.session.strings();
         progress.query = self.name.clone();
         progress.batch = batch;
         progress.at = offsets.at;
         progress.source = self.query.source.description();
         progress.sink = self.query.sink.description();
         progress.range = offsets.range;
-        progress.groups = going.state.groups() as u64;
-        progress.state_bytes = (going.state.heap_bytes() + strings) as u64;
         progress.watermark = watermark;
-        progress.time = going.windows.as_ref().map(|windows| windows.ty.clone());
         progress.wall = started.elapsed();
         if !progress.balances() {
             return Err(Error::internal(format!("batch {batch} does not account for all its rows")));

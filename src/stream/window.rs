@@ -1,4 +1,4 @@
-//! Windows over event time: how they are written, and which spans of time they are.
+//! Windows over time: how they are written, and which spans of time they are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,73 +21,129 @@ pub enum WindowKind {
         /// From the begin of one to that of the next.
         slide: Interval,
     },
+    /// For each key, rows that follow one another in less than `gap`; from the first of them to `gap` after the last.
+    Session {
+        /// The time after a row within which the next one belongs to the same session.
+        gap: Interval,
+    },
 }
 
-/// A window over an event time.
+/// What time a window is of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Time {
+    /// That in each row: a column, or an expression, of type timestamp or date.
+    Event(Expr),
+    /// That at which the batch of a row was planned, in milliseconds; it is logged, and the same if the batch is done again.
+    Processing,
+}
+
+/// A window over time.
 ///
 /// ```
 /// use tidemill::stream::Window;
 ///
 /// let window: Window = "sliding 10s every 2s on ts".parse()?;
 /// assert_eq!(window.to_string(), "sliding 10s every 2s on ts");
+/// for other in ["session 30m on clicked", "tumbling 1m on processing time"] {
+///     assert_eq!(other.parse::<Window>()?.to_string(), other);
+/// }
 /// # Ok::<(), tidemill::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// The spans. They are aligned to 1970-01-01T00:00:00.
+    /// The spans. Those of one length are aligned to 1970-01-01T00:00:00.
     pub kind: WindowKind,
-    /// The event time: a column, or an expression, of type timestamp or date.
-    pub on: Expr,
+    /// The time.
+    pub on: Time,
 }
+
+/// How processing time is written.
+const PROCESSING: &str = "processing time";
+/// Sessions are closed in steps of so many parts of their gap.
+const STEPS: i64 = 10;
 
 impl Window {
     /// Spans of one length, one after the other.
-    pub fn tumbling(width: Interval, on: Expr) -> Window {
+    pub fn tumbling(width: Interval, on: Time) -> Window {
         Window { kind: WindowKind::Tumbling { width }, on }
     }
 
     /// Spans of one length that begin every `slide`.
-    pub fn sliding(width: Interval, slide: Interval, on: Expr) -> Window {
+    pub fn sliding(width: Interval, slide: Interval, on: Time) -> Window {
         Window { kind: WindowKind::Sliding { width, slide }, on }
     }
 
-    /// The largest span that every window is made of whole ones of.
-    pub(crate) fn pane(&self) -> Interval {
-        match self.kind {
-            WindowKind::Tumbling { width } => width,
-            WindowKind::Sliding { width, slide } => {
-                let nanos = num_integer::gcd(width.nanos(), slide.nanos());
-                Interval::from_nanos(nanos).unwrap_or(width)
-            }
-        }
-    }
-
-    /// The spans in ticks of which `per_second` make a second.
-    pub(crate) fn spans(&self, per_second: i64) -> Result<Spans> {
-        let (width, slide) = match self.kind {
-            WindowKind::Tumbling { width } => (width, width),
-            WindowKind::Sliding { width, slide } => (width, slide),
-        };
-        let ticks = |interval: Interval| {
-            interval.ticks(per_second).ok_or_else(|| {
-                Error::usage(format!("a window of {interval} is no whole number of the ticks of `{}`", self.on))
-            })
-        };
-        Ok(Spans { width: ticks(width)?, slide: ticks(slide)?, pane: ticks(self.pane())? })
+    /// Rows of a key that follow one another in less than `gap`.
+    pub fn session(gap: Interval, on: Expr) -> Window {
+        Window { kind: WindowKind::Session { gap }, on: Time::Event(on) }
     }
 }
+
+/// How windows over one time cut it, in ticks of `tick` nanoseconds.
+///
+/// # Errors
+/// A window that is no whole number of ticks; windows that cannot be beside one another.
+pub(crate) fn cut(windows: &[Window], tick: i64) -> Result<Cut> {
+    let ticks = |interval: Interval| {
+        let nanos = interval.nanos();
+        let whole = nanos % tick == 0 && nanos > 0;
+        let unit = match tick {
+            DAY => "days".to_owned(),
+            tick => Interval::from_nanos(tick).map_or_else(|| "ticks".into(), |tick| format!("ticks of {tick}")),
+        };
+        whole.then_some(nanos / tick).ok_or_else(|| {
+            Error::usage(format!("a window of {interval} is no whole number of the {unit} that its time has"))
+        })
+    };
+    if let [Window { kind: WindowKind::Session { gap }, .. }] = windows {
+        let gap = ticks(*gap)?;
+        return Ok(Cut::Sessions(Sessions { gap, pane: (gap / STEPS).max(1) }));
+    }
+    let mut each = Vec::new();
+    for window in windows {
+        let (width, slide) = match window.kind {
+            WindowKind::Tumbling { width } => (width, width),
+            WindowKind::Sliding { width, slide } => (width, slide),
+            WindowKind::Session { .. } => {
+                return Err(Error::Usage {
+                    message: "a session window cannot be beside another window".into(),
+                    help: Some("run a query for each".into()),
+                });
+            }
+        };
+        each.push((ticks(width)?, ticks(slide)?));
+    }
+    let pane = each.iter().fold(0, |pane, (width, slide)| num_integer::gcd(pane, num_integer::gcd(*width, *slide)));
+    each.sort_unstable();
+    if let Some(two) = each.windows(2).find(|two| two[0].0 == two[1].0) {
+        let width = two[0].0.checked_mul(tick).and_then(Interval::from_nanos);
+        return Err(Error::Usage {
+            message: format!("two windows are of {}", width.map_or_else(String::new, |width| width.to_string())),
+            help: Some("which window a row of the output is of is told by its width".into()),
+        });
+    }
+    Ok(Cut::Spans(each.into_iter().map(|(width, slide)| Spans { width, slide, pane }).collect()))
+}
+
+/// A day in nanoseconds: the tick of a date.
+pub(crate) const DAY: i64 = 86_400_000_000_000;
 
 impl FromStr for Window {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Window> {
-        let wrong = |message: String| Error::Usage {
+        let wrong = |message: String| {
+            Error::Usage {
             message,
-            help: Some("write 'tumbling 10s on ts' or 'sliding 10s every 2s on ts'".into()),
+            help: Some(
+                "write 'tumbling 10s on ts', 'sliding 10s every 2s on ts', 'session 30m on ts' or 'tumbling 10s on processing time'"
+                    .into(),
+            ),
+        }
         };
         let (spans, on) = text
             .split_once(" on ")
-            .ok_or_else(|| wrong(format!("the window '{text}' does not say on which event time it is")))?;
+            .ok_or_else(|| wrong(format!("the window '{text}' does not say on which time it is")))?;
         let spans = spans.trim();
         let (kind, lengths) = spans.split_once(char::is_whitespace).unwrap_or((spans, ""));
         let positive = |text: &str| {
@@ -106,9 +162,14 @@ impl FromStr for Window {
                 }
                 WindowKind::Sliding { width, slide }
             }
+            "session" => WindowKind::Session { gap: positive(lengths)? },
             _ => return Err(wrong(format!("'{kind}' is no kind of window"))),
         };
-        Ok(Window { kind, on: expr::parse(on)? })
+        let on = match on.split_whitespace().collect::<Vec<_>>().join(" ") {
+            on if on.eq_ignore_ascii_case(PROCESSING) => Time::Processing,
+            _ => Time::Event(expr::parse(on)?),
+        };
+        Ok(Window { kind, on })
     }
 }
 
@@ -117,7 +178,72 @@ impl fmt::Display for Window {
         match self.kind {
             WindowKind::Tumbling { width } => write!(f, "tumbling {width} on {}", self.on),
             WindowKind::Sliding { width, slide } => write!(f, "sliding {width} every {slide} on {}", self.on),
+            WindowKind::Session { gap } => write!(f, "session {gap} on {}", self.on),
         }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Time::Event(on) => on.fmt(f),
+            Time::Processing => f.write_str(PROCESSING),
+        }
+    }
+}
+
+/// How time is cut, in ticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Windows of different widths, narrow ones first, all of panes of one width. There is at least one.
+    Spans(Vec<Spans>),
+    /// Sessions.
+    Sessions(Sessions),
+}
+
+impl Cut {
+    /// The width of a pane.
+    pub fn pane(&self) -> i64 {
+        match self {
+            Cut::Spans(spans) => spans.first().map_or(1, |spans| spans.pane),
+            Cut::Sessions(sessions) => sessions.pane,
+        }
+    }
+
+    /// Whether nothing that a pane could be part of is open at the watermark: rows for it are late.
+    pub fn is_over(&self, pane: i64, watermark: i64) -> bool {
+        match self {
+            Cut::Spans(spans) => spans.iter().all(|spans| spans.is_over(pane, watermark)),
+            Cut::Sessions(sessions) => sessions.is_over(pane, watermark),
+        }
+    }
+}
+
+/// Sessions in ticks. Rows of a key in one pane, which is not wider than the gap, are always in one session; so groups are kept by
+/// pane here too, each with its first and last time, and put together where less than the gap is between them.
+///
+/// A row is late if its whole pane is before the watermark, and a session is closed when the watermark, taken down to the start
+/// of a pane, has reached its end: what is not late then cannot belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sessions {
+    pub gap: i64,
+    pub pane: i64,
+}
+
+impl Sessions {
+    /// See [`Cut::is_over`].
+    pub fn is_over(self, pane: i64, watermark: i64) -> bool {
+        pane.saturating_add(self.pane) <= watermark
+    }
+
+    /// Sessions that end up to here are closed.
+    pub fn bound(self, watermark: i64) -> i64 {
+        if watermark == i64::MAX { watermark } else { self.pane_of(watermark) }
+    }
+
+    /// The pane that a time is in.
+    pub fn pane_of(self, time: i64) -> i64 {
+        time.saturating_sub(time.rem_euclid(self.pane))
     }
 }
 
@@ -176,7 +302,6 @@ mod tests {
             assert_eq!(window.to_string(), shown);
             assert_eq!(shown.parse::<Window>().unwrap(), window);
         }
-        assert_eq!("hopping 10s every 4s on ts".parse::<Window>().unwrap().pane(), "2s".parse().unwrap());
         for text in [
             "tumbling 10s",
             "10s on ts",
@@ -184,9 +309,29 @@ mod tests {
             "tumbling 0s on ts",
             "sliding 10s on ts",
             "sliding 2s every 10s on ts",
+            "session on ts",
+            "session 0s on ts",
         ] {
             assert!(text.parse::<Window>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn windows_beside_one_another_are_cut_into_panes_of_all() {
+        let windows = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<Window>>();
+        let second = 1_000_000_000;
+        let cut = |texts: &[&str]| cut(&windows(texts), second).map_err(|e| e.to_string());
+        let spans = |width, slide, pane| Spans { width, slide, pane };
+        assert_eq!(cut(&["hopping 10s every 4s on ts"]), Ok(Cut::Spans(vec![spans(10, 4, 2)])));
+        let two = cut(&["tumbling 1m on ts", "sliding 9s every 3s on ts"]);
+        assert_eq!(two, Ok(Cut::Spans(vec![spans(9, 3, 3), spans(60, 60, 3)])));
+        assert_eq!(cut(&["session 25s on ts"]), Ok(Cut::Sessions(Sessions { gap: 25, pane: 2 })));
+        assert_eq!(cut(&["session 3s on ts"]), Ok(Cut::Sessions(Sessions { gap: 3, pane: 1 })));
+        assert!(cut(&["session 3s on ts", "tumbling 1m on ts"]).unwrap_err().contains("beside another"));
+        assert!(
+            cut(&["sliding 1m every 2s on ts", "tumbling 60s on ts"]).unwrap_err().contains("two windows are of 1m")
+        );
+        assert!(cut(&["tumbling 1500ms on ts"]).unwrap_err().contains("no whole number of the ticks of 1s"));
     }
 
     #[test]

@@ -1,16 +1,25 @@
 //! Queries over streams: what they give is what the batch engine gives over the same rows, whatever happens on the way.
 
 mod crashes;
+mod devices;
 mod disk;
 mod kills;
+mod late;
+mod mistakes;
 mod queries;
+#[path = "../support/mod.rs"]
+mod support;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use tidemill::aggregate::{count, max, sum};
+use tidemill::input::OpenOptions;
 use tidemill::output::Format;
-use tidemill::stream::{FolderSink, OutputMode, Query, RateSource, Summary, Trigger};
+use tidemill::stream::{
+    Disk, FileOrder, FolderSink, FolderSource, Limits, OutputMode, Query, RateSource, Sink, Summary, Trigger,
+};
 use tidemill::{Device, Engine, Job, Result, col, lit};
 
 use disk::SimulatedDisk;
@@ -19,12 +28,24 @@ use disk::SimulatedDisk;
 const CHECKPOINT: &str = "/checkpoint";
 const OUTPUT: &str = "/output";
 
+/// The files of an output, by name.
+type Output = BTreeMap<String, String>;
+
 fn engine() -> Engine {
     Engine::new().device(Device::Cpu).threads(1)
 }
 
 /// 8 batches of 20 rows, a second each: windows, a string key, floats whose sum depends on the order unless it is exact.
 fn query(disk: &SimulatedDisk, mode: OutputMode) -> Query {
+    query_on(Arc::new(disk.clone()), folder_sink(Arc::new(disk.clone())), mode)
+}
+
+fn folder_sink(disk: Arc<dyn Disk>) -> FolderSink {
+    FolderSink::on(disk, OUTPUT, Format::Csv)
+}
+
+/// The same with a log on any disk, and into any sink.
+fn query_on(disk: Arc<dyn Disk>, sink: impl Sink + 'static, mode: OutputMode) -> Query {
     let job = Job::new()
         .filter(col("value").ne(lit(17)))
         .map(
@@ -35,7 +56,6 @@ fn query(disk: &SimulatedDisk, mode: OutputMode) -> Query {
         .aggregate(count().named("rows"))
         .aggregate(sum(tidemill::expr::parse("cast(value as float64) * 0.1").unwrap()).named("total"))
         .aggregate(max(col("kind")).named("last"));
-    let sink = FolderSink::on(Arc::new(disk.clone()), OUTPUT, Format::Csv);
     let source = RateSource::new(20, "1s".parse().unwrap(), Some(8)).unwrap();
     Query::new(source, job, sink)
         .window("sliding 4s every 2s on timestamp".parse().unwrap())
@@ -44,13 +64,58 @@ fn query(disk: &SimulatedDisk, mode: OutputMode) -> Query {
         .trigger(Trigger::AvailableNow)
         .checkpoint(CHECKPOINT)
         .keep(3)
-        .disk(Arc::new(disk.clone()))
+        .disk(disk)
+}
+
+/// Six files of a folder, one a batch: keys that are strings, new ones in every file; rows without a time or a key; late rows.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Files {
+        let folder = tempfile::tempdir().unwrap();
+        for file in 0..6 {
+            let mut text = String::from("time,city,fare\n");
+            for row in 0..12 {
+                let second = (file * 4 + row * 7 % 5) % 60;
+                let city = ["Rome", "Oslo", "", "Ulaanbaatar", "Bern"][(file + row) % 5];
+                text += &match row {
+                    11 => format!(",{city},1\n"),
+                    9 => format!("2026-01-01T00:00:00,Late {file},2.5\n"),
+                    _ => format!("2026-01-01T00:00:{second:02},{city}{},{row}.1\n", file / 2),
+                };
+            }
+            std::fs::write(folder.path().join(format!("{file}.csv")), text).unwrap();
+        }
+        Files(folder)
+    }
+
+    /// Without a window in mode complete, where all groups are kept; tumbling else.
+    fn query(&self, disk: &SimulatedDisk, mode: OutputMode) -> Query {
+        let pattern = self.0.path().to_str().unwrap();
+        let source = FolderSource::new(pattern, FileOrder::Name, OpenOptions::default()).unwrap();
+        let job = Job::new()
+            .by(["city"])
+            .aggregate(count().named("trips"))
+            .aggregate(sum(col("fare")).named("total"))
+            .aggregate(max(col("city")).named("last"));
+        let query = Query::new(source, job, folder_sink(Arc::new(disk.clone())))
+            .mode(mode)
+            .limits(Limits { files: Some(1), ..Limits::default() })
+            .trigger(Trigger::AvailableNow)
+            .checkpoint(CHECKPOINT)
+            .keep(2)
+            .disk(Arc::new(disk.clone()));
+        match mode {
+            OutputMode::Complete => query,
+            _ => query.window("tumbling 5s on time".parse().unwrap()).watermark("1s".parse().unwrap()),
+        }
+    }
 }
 
 fn run(query: Query) -> Result<Summary> {
     query.start(&engine())?.wait()
 }
 
-fn output(disk: &SimulatedDisk) -> std::collections::BTreeMap<String, String> {
+fn output(disk: &SimulatedDisk) -> Output {
     disk.output(Path::new(OUTPUT))
 }

@@ -16,7 +16,7 @@ use tidemill::{Input, Job, col};
 use super::engine;
 
 /// Rows as texts.
-fn texts(batches: &[RecordBatch]) -> Vec<String> {
+pub(super) fn texts(batches: &[RecordBatch]) -> Vec<String> {
     let row = |batch: &RecordBatch, row: usize| {
         let cells = batch.columns().iter().map(|column| value_text(column, row).unwrap());
         cells.collect::<Vec<_>>().join(",")
@@ -233,4 +233,354 @@ fn what_cannot_be_promised_is_refused_and_says_why() {
     assert!(error(endless()).contains("in use by another process"));
     going.stop();
     assert!(going.wait().unwrap().batches < 1_000_000);
+}
+
+#[test]
+fn sessions_are_closed_once_a_gap_has_passed_and_are_those_of_a_plain_walk() {
+    let (_dir, source) = files(&[
+        "2026-01-01T00:00:00,Rome,1\n2026-01-01T00:00:04,Rome,2\n2026-01-01T00:00:07,Oslo,4\n",
+        // Nine seconds after its last row is the same session; ten are not.
+        "2026-01-01T00:00:13,Rome,8\n2026-01-01T00:00:17,Oslo,16\n",
+        "2026-01-01T00:00:36,Bern,32\n2026-01-01T00:00:26,Oslo,64\n",
+        "2026-01-01T00:00:35,Rome,128\n2026-01-01T00:00:59,Bern,1\n",
+    ]);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job(), sink)
+            .window("session 10s on time".parse().unwrap())
+            .watermark("0s".parse().unwrap())
+            .limits(ONE_FILE)
+            .finish(true)
+    });
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|rows| rows.iter().map(|r| r.replace("2026-01-01T00:", "")).collect()).collect();
+    let expected: [&[&str]; 5] = [
+        &[],
+        &["00:07,00:17,Oslo,1,4"],
+        &["00:00,00:23,Rome,3,11", "00:17,00:36,Oslo,2,80"],
+        // Rome at 35 came after 36 had been seen: it is late.
+        &["00:36,00:46,Bern,1,32"],
+        &["00:59,01:09,Bern,1,1"],
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(progress.iter().map(|p| p.rows_late).collect::<Vec<_>>(), [0, 0, 0, 1, 0]);
+    assert_eq!(progress.last().unwrap().groups, 0);
+}
+
+#[test]
+fn all_sessions_of_mode_complete_and_of_any_cut_into_batches_are_the_same() {
+    // Some keys pause, some never do.
+    let line = |i: i64| {
+        let (key, at) = (i % 7, i * 3 + if i % 7 < 4 { i / 70 * 100 } else { 0 });
+        (at, format!("{},k{key},{}\n", chrono(at), i % 10))
+    };
+    let mut rows: Vec<(i64, String)> = (0..420).map(line).collect();
+    rows.sort();
+    let of = |mode: OutputMode, size: usize| {
+        let texts: Vec<String> =
+            rows.chunks(size).map(|rows| rows.iter().map(|(_, line)| line.as_str()).collect()).collect();
+        let (_dir, source) = files(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let (given, _) = collect(|sink| {
+            let query = Query::new(source, job(), sink).mode(mode).limits(ONE_FILE).finish(true);
+            let query = query.window("session 25s on time".parse().unwrap());
+            if mode == OutputMode::Append { query.watermark("2s".parse().unwrap()) } else { query }
+        });
+        match mode {
+            OutputMode::Append => given.concat(),
+            _ => given.last().unwrap().clone(),
+        }
+    };
+    let mut whole = of(OutputMode::Complete, 1000);
+    whole.sort();
+    assert!(whole.len() > 20 && whole.len() < 60, "{}", whole.len());
+    for size in [1, 3, 50, 1000] {
+        let mut given = of(OutputMode::Append, size);
+        given.sort();
+        assert_eq!(given, whole, "{size} rows a batch");
+        if size > 1 {
+            let mut complete = of(OutputMode::Complete, size);
+            complete.sort();
+            assert_eq!(complete, whole, "{size} rows a batch");
+        }
+    }
+}
+
+/// A time so many seconds after the beginning of a day.
+fn chrono(seconds: i64) -> String {
+    format!("2026-01-01T{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[test]
+fn several_windows_of_a_query_each_give_their_rows() {
+    let (_dir, source) = files(&[
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:12,Rome,2\n",
+        "2026-01-01T00:00:19,Rome,4\n2026-01-01T00:00:31,Rome,8\n",
+    ]);
+    let (rows, _) = collect(|sink| {
+        Query::new(source, job(), sink)
+            .window("tumbling 30s on time".parse().unwrap())
+            .window("sliding 10s every 10s on time".parse().unwrap())
+            .watermark("0s".parse().unwrap())
+            .limits(ONE_FILE)
+            .finish(true)
+    });
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|rows| rows.iter().map(|r| r.replace("2026-01-01T00:00:", "")).collect()).collect();
+    let expected: [&[&str]; 3] = [
+        &["00,10,Rome,1,1"],
+        &["10,20,Rome,2,6", "00,30,Rome,3,7"],
+        &["30,40,Rome,1,8", "30,2026-01-01T00:01:00,Rome,1,8"],
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn a_window_of_processing_time_is_that_of_its_batch_and_closes_by_the_clock() {
+    let source = RateSource::new(10, "1s".parse().unwrap(), Some(3)).unwrap();
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, Job::new().aggregate(count()), sink)
+            .window("tumbling 1h on processing time".parse().unwrap())
+            .finish(true)
+    });
+    // All within the hour, or two hours if the clock has just turned.
+    let given: Vec<String> = rows.into_iter().flatten().collect();
+    assert!(!given.is_empty() && given.len() <= 2);
+    let total: i64 = given.iter().map(|row| row.rsplit(',').next().unwrap().parse::<i64>().unwrap()).sum();
+    assert_eq!(total, 30);
+    let hour = |at: i64| at - at.rem_euclid(3_600_000);
+    let start = tidemill::column::Value::Int(hour(progress[0].at))
+        .text(&tidemill::column::Type::Timestamp(tidemill::column::Unit::Milli));
+    assert!(given[0].starts_with(&start), "{} {start}", given[0]);
+    // Without a row more, a window is given when the clock has passed its end.
+    let endless = RateSource::new(10, "1s".parse().unwrap(), Some(1)).unwrap();
+    let given: Arc<Mutex<Vec<String>>> = Arc::default();
+    let sink = {
+        let given = Arc::clone(&given);
+        Callback::new(move |output: &tidemill::stream::BatchOutput| {
+            given.lock().unwrap().extend(texts(&output.rows));
+            Ok(())
+        })
+    };
+    struct NeverOver(RateSource);
+    impl tidemill::stream::Source for NeverOver {
+        fn description(&self) -> String {
+            self.0.description()
+        }
+        fn is_replayable(&self) -> bool {
+            true
+        }
+        fn schema(
+            &mut self,
+            known: Option<&tidemill::column::Schema>,
+        ) -> tidemill::Result<Option<tidemill::column::Schema>> {
+            self.0.schema(known)
+        }
+        fn plan(&mut self, limits: &Limits) -> tidemill::Result<Option<serde_json::Value>> {
+            self.0.plan(limits)
+        }
+        fn replay(&mut self, range: &serde_json::Value) -> tidemill::Result<()> {
+            self.0.replay(range)
+        }
+        fn open(
+            &mut self,
+            range: &serde_json::Value,
+            schema: &tidemill::column::Schema,
+        ) -> tidemill::Result<Arc<dyn tidemill::input::Source>> {
+            self.0.open(range, schema)
+        }
+        fn position(&self) -> serde_json::Value {
+            self.0.position()
+        }
+        fn restore(&mut self, position: &serde_json::Value) -> tidemill::Result<()> {
+            self.0.restore(position)
+        }
+    }
+    let query = Query::new(NeverOver(endless), Job::new().aggregate(count()), sink)
+        .window("tumbling 100ms on processing time".parse().unwrap())
+        .start(&engine())
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while given.lock().unwrap().is_empty() && begun.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    query.stop();
+    query.wait().unwrap();
+    let given = given.lock().unwrap();
+    assert!(given.len() == 1 && given[0].ends_with(",10"), "{given:?}");
+}
+
+#[test]
+fn rows_that_are_not_grouped_are_given_as_they_are() {
+    let (_dir, source) = files(&[
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Oslo,2\n",
+        "2026-01-01T00:00:03,Bern,3\n2026-01-01T00:00:04,Oslo,4\n",
+    ]);
+    let job = Job::new()
+        .filter(col("city").ne(tidemill::lit("Bern")))
+        .map("double", parse("fare * 2").unwrap())
+        .select(col("city"))
+        .select(col("double").named("twice"))
+        .select(col("*"));
+    let clash = Query::new(source, job, Callback::new(|_| Ok(()))).start(&engine()).unwrap_err().to_string();
+    assert!(clash.contains("two output columns are called 'city'"), "{clash}");
+    let (_dir, source) = files(&[
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Oslo,2\n",
+        "2026-01-01T00:00:03,Bern,3\n2026-01-01T00:00:04,Oslo,4\n",
+    ]);
+    let job = Job::new().filter(col("city").ne(tidemill::lit("Bern"))).select(col("city")).select(col("fare"));
+    let (rows, progress) = collect(|sink| Query::new(source, job, sink).limits(ONE_FILE));
+    assert_eq!(rows, [vec!["Rome,1".to_owned(), "Oslo,2".into()], vec!["Oslo,4".into()]]);
+    assert_eq!((progress[1].rows_read, progress[1].rows_filtered, progress[1].rows_emitted), (2, 1, 1));
+}
+
+#[test]
+fn distinct_rows_are_the_first_of_their_keys_over_all_batches() {
+    let files_of = || {
+        files(&[
+            "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n2026-01-01T00:00:03,Oslo,4\n",
+            "2026-01-01T00:00:04,Oslo,8\n2026-01-01T00:00:20,Bern,16\n,Rome,1\n",
+            // The watermark is 15: what is before it is late; Rome and Oslo, let through at 2 and 3, have been forgotten.
+            "2026-01-01T00:00:09,Bern,32\n2026-01-01T00:00:21,Rome,64\n2026-01-01T00:00:22,Bern,128\n",
+        ])
+    };
+    let (_dir, source) = files_of();
+    let job = Job::new().filter(col("fare").ne(tidemill::lit(1))).select(col("city")).select(col("fare"));
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job, sink)
+            .distinct([tidemill::plan::Named::from(col("city"))])
+            .event_time(col("time"))
+            .watermark("5s".parse().unwrap())
+            .limits(ONE_FILE)
+    });
+    assert_eq!(rows, [vec!["Rome,2", "Oslo,4"], vec!["Bern,16"], vec!["Rome,64"]]);
+    let counts: Vec<_> = progress
+        .iter()
+        .map(|p| (p.rows_read, p.rows_filtered, p.rows_late, p.rows_untimed, p.rows_duplicate, p.keys_seen))
+        .collect();
+    assert_eq!(counts, [(3, 1, 0, 0, 0, 2), (3, 1, 0, 0, 1, 1), (3, 0, 1, 0, 1, 2)]);
+}
+
+#[test]
+fn a_second_stage_is_over_each_window_for_itself() {
+    let lines = [
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n2026-01-01T00:00:03,Oslo,4\n2026-01-01T00:00:04,Bern,9\n",
+        "2026-01-01T00:00:11,Oslo,8\n2026-01-01T00:00:12,Oslo,8\n2026-01-01T00:00:13,Bern,16\n2026-01-01T00:00:40,Bern,1\n",
+    ];
+    let short = |rows: Vec<Vec<String>>| -> Vec<Vec<String>> {
+        rows.iter().map(|rows| rows.iter().map(|r| r.replace("2026-01-01T00:00:", "")).collect()).collect()
+    };
+    let of = |then: Vec<Job>, mode: OutputMode| {
+        let (_dir, source) = files(&lines);
+        let (rows, _) = collect(|sink| {
+            let query = Query::new(source, job(), sink).window("tumbling 10s on time".parse().unwrap()).mode(mode);
+            let query = then.into_iter().fold(query, Query::then).limits(ONE_FILE).finish(true);
+            if mode == OutputMode::Append { query.watermark("0s".parse().unwrap()) } else { query }
+        });
+        short(rows)
+    };
+    let most = Job::new().aggregate(tidemill::aggregate::max(col("trips")).named("most")).aggregate(count().named("n"));
+    let expected: [&[&str]; 3] = [&[], &["00,10,2,3", "10,20,2,2"], &["40,50,1,1"]];
+    assert_eq!(of(vec![most.clone()], OutputMode::Append), expected);
+    let complete: [&[&str]; 2] = [&["00,10,2,3"], &["00,10,2,3", "10,20,2,2", "40,50,1,1"]];
+    assert_eq!(of(vec![most.clone()], OutputMode::Complete), complete);
+    // The first by trips, then by fares; and a third stage over that.
+    let first = Job::new().by(["city", "trips", "total"]).order_by("trips desc, total desc").unwrap().limit(1);
+    let expected: [&[&str]; 3] = [&[], &["00,10,Rome,2,3", "10,20,Oslo,2,16"], &["40,50,Bern,1,1"]];
+    assert_eq!(of(vec![first.clone()], OutputMode::Append), expected);
+    let third = Job::new().filter(col("city").ne(tidemill::lit("Oslo"))).select(col("city"));
+    let expected: [&[&str]; 3] = [&[], &["Rome"], &["Bern"]];
+    assert_eq!(of(vec![first, third], OutputMode::Append), expected);
+}
+
+#[test]
+fn rows_are_given_the_columns_of_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cities.csv");
+    std::fs::write(&path, "name,country,people\nRome,it,2.8\nOslo,no,0.7\nBern,ch,0.1\n").unwrap();
+    let table = || Input::open(&[&path], &OpenOptions::default()).unwrap();
+    let lines = [
+        "2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Paris,2\n2026-01-01T00:00:03,Oslo,4\n",
+        "2026-01-01T00:00:11,Bern,8\n2026-01-01T00:00:12,Rome,8\n2026-01-01T00:00:13,,16\n",
+    ];
+    let lookup = || tidemill::stream::Lookup::new(table(), "city", "name");
+    let job = Job::new()
+        .map("place", parse("coalesce(country, 'elsewhere')").unwrap())
+        .by(["place"])
+        .aggregate(sum(col("fare")).named("total"));
+    let (_dir, source) = files(&lines);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, job.clone(), sink).lookup(lookup()).mode(OutputMode::Complete).limits(ONE_FILE)
+    });
+    assert_eq!(rows[1], ["ch,8", "elsewhere,18", "it,9", "no,4"]);
+    assert_eq!((progress[1].rows_read, progress[1].rows_grouped), (3, 3));
+    // Rows, and distinct ones by a column of the table.
+    let rows_of = Job::new().filter(col("people").is_not_null()).select(col("*"));
+    let (_dir, source) = files(&lines);
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, rows_of.clone(), sink)
+            .lookup(lookup())
+            .distinct([tidemill::plan::Named::from(col("country"))])
+            .limits(ONE_FILE)
+    });
+    assert_eq!(
+        rows.concat(),
+        ["2026-01-01T00:00:01,Rome,1,it,2.8", "2026-01-01T00:00:03,Oslo,4,no,0.7", "2026-01-01T00:00:11,Bern,8,ch,0.1"]
+    );
+    assert_eq!((progress[1].rows_filtered, progress[1].rows_duplicate), (1, 1));
+    let refused = |lookup, text: &str| {
+        let (_dir, source) = files(&lines);
+        let query = Query::new(source, rows_of.clone(), Callback::new(|_| Ok(()))).lookup(lookup);
+        let error = query.start(&engine()).unwrap_err().to_string();
+        assert!(error.contains(text), "{error}");
+    };
+    refused(tidemill::stream::Lookup::new(table(), "town", "name"), "the stream has no column 'town'");
+    refused(tidemill::stream::Lookup::new(table(), "city", "town"), "has no column 'town'");
+    std::fs::write(&path, "name,country,people\nRome,it,2.8\nOslo,no,0.7\nRome,us,0.1\n").unwrap();
+    refused(lookup(), "has 'Rome' twice as 'name', in rows 1 and 3");
+}
+
+#[test]
+fn what_is_remembered_of_distinct_rows_is_there_after_a_restart_and_a_changed_table_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, source) = files(&["2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Oslo,2\n"]);
+    drop(source);
+    let path = dir.path().join("cities.csv");
+    let put_table = |country: &str| std::fs::write(&path, format!("name,country\nRome,{country}\n")).unwrap();
+    put_table("it");
+    let query = |given: &Arc<Mutex<Vec<String>>>, fails: bool| {
+        let source =
+            FolderSource::new(folder.path().to_str().unwrap(), FileOrder::Name, OpenOptions::default()).unwrap();
+        let given = Arc::clone(given);
+        let sink = Callback::new(move |output: &tidemill::stream::BatchOutput| {
+            if fails {
+                return Err(tidemill::Error::usage("the sink fails"));
+            }
+            given.lock().unwrap().extend(texts(&output.rows));
+            Ok(())
+        });
+        let job = Job::new().select(col("city")).select(col("country")).select(col("fare"));
+        Query::new(source, job, sink)
+            .distinct([tidemill::plan::Named::from(col("city"))])
+            .lookup(tidemill::stream::Lookup::new(
+                Input::open(&[&path], &OpenOptions::default()).unwrap(),
+                "city",
+                "name",
+            ))
+            .limits(ONE_FILE)
+            .checkpoint(dir.path().join("checkpoint"))
+            .trigger(Trigger::AvailableNow)
+    };
+    let given = Arc::default();
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    std::fs::write(folder.path().join("1.csv"), "time,city,fare\n,Rome,4\n,Bern,8\n").unwrap();
+    let failed = query(&given, true).start(&engine()).unwrap().wait().unwrap_err().to_string();
+    assert!(failed.contains("the sink fails"));
+    put_table("at");
+    let changed = query(&given, false).start(&engine()).unwrap().wait().unwrap_err().to_string();
+    assert!(changed.contains("has changed since batch 1 was begun"), "{changed}");
+    put_table("it");
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    put_table("at");
+    std::fs::write(folder.path().join("2.csv"), "time,city,fare\n,Bern,16\n,Rome,32\n,Bonn,64\n").unwrap();
+    query(&given, false).start(&engine()).unwrap().wait().unwrap();
+    assert_eq!(*given.lock().unwrap(), ["Rome,it,1", "Oslo,,2", "Bern,,8", "Bonn,,64"]);
 }

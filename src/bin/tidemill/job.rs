@@ -62,7 +62,7 @@ pub fn engine(args: &RunArgs) -> Result<Engine> {
 /// # Errors
 /// It is one.
 pub fn check_computes(job: &Job) -> Result<()> {
-    if job.keys.is_empty() && job.aggregates.is_empty() {
+    if job.keys.is_empty() && job.aggregates.is_empty() && !job.is_of_rows() {
         return Err(Error::Usage {
             message: "nothing to compute".into(),
             help: Some("give an aggregate such as count() or sum(x), or --by for the distinct values".into()),

@@ -56,19 +56,29 @@ pub(crate) struct Offsets {
     pub watermark: Option<i64>,
     /// When it was planned, in milliseconds since 1970: the processing time of its rows.
     pub at: i64,
+    /// What a batch without a range moves the watermark to.
+    pub advance: Option<i64>,
+    /// Checksums of the tables that are looked up.
+    pub tables: Vec<u32>,
 }
 
 impl Offsets {
     pub(crate) fn to_json(&self) -> Json {
-        json!({ "range": self.range, "watermark": self.watermark, "at": self.at })
+        json!({ "range": self.range, "watermark": self.watermark, "at": self.at, "advance": self.advance, "tables": self.tables })
     }
 
     pub(crate) fn of_json(json: &Json) -> Option<Offsets> {
-        let watermark = match json.get("watermark")? {
-            Json::Null => None,
-            ticks => Some(ticks.as_i64()?),
+        let ticks = |name: &str| match json.get(name)? {
+            Json::Null => Some(None),
+            ticks => ticks.as_i64().map(Some),
         };
-        Some(Offsets { range: json.get("range")?.clone(), watermark, at: json.get("at")?.as_i64()? })
+        Some(Offsets {
+            range: json.get("range")?.clone(),
+            watermark: ticks("watermark")?,
+            at: json.get("at")?.as_i64()?,
+            advance: ticks("advance")?,
+            tables: serde_json::from_value(json.get("tables")?.clone()).ok()?,
+        })
     }
 }
 

@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tidemill::expr;
-use tidemill::input::OpenOptions;
+use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, NexmarkSource, OutputMode, Query,
-    RateSource, Sink, Source, TailSource, Trigger,
+    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, NexmarkSource, OutputMode,
+    Query, RateSource, Sink, Source, TailSource, Trigger,
 };
-use tidemill::{Device, Error, Job, Result};
+use tidemill::{Device, Error, Input, Job, Result};
 
-use crate::args::StreamArgs;
+use crate::args::{GroupingArgs, InputArgs, StreamArgs};
 use crate::exit::say;
 use crate::interrupt::Interrupt;
 use crate::{job, screen, values};
@@ -40,8 +40,21 @@ pub fn run(args: &StreamArgs) -> Result<()> {
             bytes: args.max_bytes.as_deref().map(values::size).transpose()?.map(|bytes| bytes as u64),
             rows: args.max_rows,
         });
-    if let Some(window) = &args.window {
+    for window in &args.window {
         query = query.window(window.parse()?);
+    }
+    for text in &args.lookup {
+        query = query.lookup(lookup(text, &args.input)?);
+    }
+    for text in &args.distinct {
+        let keys = expr::parse_items(text)?;
+        query = query.distinct(keys.into_iter().map(|(expr, name)| Named { name, expr }));
+    }
+    if let Some(on) = &args.event_time {
+        query = query.event_time(expr::parse(on)?);
+    }
+    if let Some(job) = then(args)? {
+        query = query.then(job);
     }
     if let Some(delay) = &args.watermark {
         query = query.watermark(delay.parse()?);
@@ -89,9 +102,51 @@ fn job_of(args: &StreamArgs) -> Result<Job> {
         aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
     }
     let job = job::grouping(&args.grouping, aggregates)?;
-    let job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
+    let mut job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
+    for text in &args.select {
+        job.select.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
+    }
     job::check_computes(&job)?;
     Ok(job)
+}
+
+/// The second stage, if there is one.
+fn then(args: &StreamArgs) -> Result<Option<Job>> {
+    let grouping = GroupingArgs { by: args.then_by.clone(), filter: args.then_where.clone(), map: Vec::new() };
+    let mut aggregates = Vec::new();
+    for text in &args.then {
+        aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
+    }
+    let job = job::grouping(&grouping, aggregates)?;
+    let job = job::narrowed(job, &[], &args.then_order_by, args.then_limit)?;
+    if job == Job::new() {
+        return Ok(None);
+    }
+    if job.keys.is_empty() && job.aggregates.is_empty() {
+        return Err(Error::Usage {
+            message: "the second stage has nothing to compute".into(),
+            help: Some("give it aggregates, --then 'max(n)', or keys, --then-by auction,n".into()),
+        });
+    }
+    Ok(Some(job))
+}
+
+/// A table: `FILE on COLUMN = KEY`.
+fn lookup(text: &str, input: &InputArgs) -> Result<Lookup> {
+    let wrong = || Error::Usage {
+        message: format!("'{text}' is no table to look up in"),
+        help: Some("write 'FILE on COLUMN' or 'FILE on COLUMN = KEY'".into()),
+    };
+    let (file, keys) = text.rsplit_once(" on ").ok_or_else(wrong)?;
+    let (on, key) = keys.split_once('=').unwrap_or((keys, keys));
+    let (on, key) = (on.trim(), key.trim());
+    if file.trim().is_empty() || on.is_empty() || key.is_empty() {
+        return Err(wrong());
+    }
+    // What is said of the columns of the stream is not of those of the table.
+    let reading =
+        OpenOptions { csv: CsvOptions { schema: Vec::new(), ..job::reading(input)?.csv }, ..OpenOptions::default() };
+    Ok(Lookup::new(Input::open(&[file.trim()], &reading)?, on, key))
 }
 
 fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {

@@ -1,0 +1,457 @@
+//! Any rows in any order, cut into any batches: each is accounted for, the late ones are those that the rule in docs/streaming.md says, and
+//! what is given is what a run of the batch engine gives over the rows that were accepted.
+//!
+//! The rule is written here once more, row by row, in the plainest way; nothing of it is shared with the engine but the text of a window.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::{Value as Json, json};
+use tidemill::aggregate::{count, max, sum};
+use tidemill::column::Schema;
+use tidemill::expr::parse;
+use tidemill::stream::{Callback, Limits, OutputMode, Progress, Query, Source, Trigger};
+use tidemill::{Input, Job, Result, col, input};
+
+use super::engine;
+use super::queries::texts;
+
+/// A row; times are milliseconds since 1970.
+#[derive(Debug, Clone)]
+struct Row {
+    at: Option<i64>,
+    key: Option<&'static str>,
+    number: i64,
+    /// Whether the filter is true for it.
+    kept: bool,
+    /// Whether its number can be read.
+    sound: bool,
+}
+
+/// Batches of rows as a source.
+struct Rows {
+    batches: Vec<Vec<Row>>,
+    next: usize,
+}
+
+fn table(rows: &[Row]) -> Input {
+    let text = |row: &Row| if row.sound { row.number.to_string() } else { "no number".into() };
+    let times: TimestampMillisecondArray = rows.iter().map(|row| row.at).collect();
+    let columns: [(&str, ArrayRef); 4] = [
+        ("at", Arc::new(times)),
+        ("key", Arc::new(rows.iter().map(|row| row.key).collect::<StringArray>())),
+        ("text", Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>())),
+        ("kept", Arc::new(rows.iter().map(|row| Some(row.kept)).collect::<BooleanArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    Input::batches(batch.schema(), vec![batch]).unwrap()
+}
+
+impl Rows {
+    fn batch(range: &Json) -> usize {
+        range["batch"].as_u64().unwrap() as usize
+    }
+}
+
+impl Source for Rows {
+    fn description(&self) -> String {
+        "rows of a test".into()
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
+    fn schema(&mut self, _: Option<&Schema>) -> Result<Option<Schema>> {
+        Ok(Some(table(&[]).source().schema().clone()))
+    }
+
+    fn plan(&mut self, _: &Limits) -> Result<Option<Json>> {
+        let range = (self.next < self.batches.len()).then(|| json!({ "batch": self.next }));
+        self.next += usize::from(range.is_some());
+        Ok(range)
+    }
+
+    fn replay(&mut self, range: &Json) -> Result<()> {
+        self.next = Rows::batch(range) + 1;
+        Ok(())
+    }
+
+    fn open(&mut self, range: &Json, _: &Schema) -> Result<Arc<dyn input::Source>> {
+        Ok(Arc::clone(table(&self.batches[Rows::batch(range)]).source()))
+    }
+
+    fn position(&self) -> Json {
+        json!({ "batch": self.next })
+    }
+
+    fn restore(&mut self, position: &Json) -> Result<()> {
+        self.next = Rows::batch(position);
+        Ok(())
+    }
+}
+
+/// Which spans of time a row belongs to, as begin and end. Windows of another kind are tested by writing theirs here.
+trait Rule: std::fmt::Debug {
+    /// As a user writes it.
+    fn text(&self) -> String;
+    /// The windows of a row at this time.
+    fn windows(&self, at: i64) -> Vec<(i64, i64)>;
+}
+
+/// Windows that begin every `slide` milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
+    width: i64,
+    slide: i64,
+}
+
+impl Rule for Grid {
+    fn text(&self) -> String {
+        match self.width == self.slide {
+            true => format!("tumbling {}ms on at", self.width),
+            false => format!("sliding {}ms every {}ms on at", self.width, self.slide),
+        }
+    }
+
+    fn windows(&self, at: i64) -> Vec<(i64, i64)> {
+        // Every multiple of the slide anywhere near is asked whether its window has the time in it.
+        let near = (at - self.width) / self.slide - 2..=at / self.slide + 2;
+        let starts = near.map(|n| n * self.slide).filter(|start| *start <= at && at < start + self.width);
+        starts.map(|start| (start, start + self.width)).collect()
+    }
+}
+
+type Group = ((i64, i64), Option<&'static str>);
+
+/// What the rule says of a batch.
+#[derive(Debug, Default, PartialEq)]
+struct Verdict {
+    read: u64,
+    filtered: u64,
+    rejected: u64,
+    late: u64,
+    untimed: u64,
+    grouped: u64,
+    watermark: Option<i64>,
+    /// The groups that are given, each with its numbers so far.
+    given: BTreeMap<Group, Vec<i64>>,
+}
+
+/// Goes through the rows, batch by batch. Also gives every row that was accepted, with the window it was accepted for.
+fn judge(
+    batches: &[Vec<Row>],
+    rule: &dyn Rule,
+    delay: Option<i64>,
+    mode: OutputMode,
+) -> (Vec<Verdict>, BTreeMap<Group, Vec<i64>>) {
+    let mut groups: BTreeMap<Group, Vec<i64>> = BTreeMap::new();
+    let mut watermark: Option<i64> = None;
+    let mut verdicts = Vec::new();
+    for rows in batches {
+        let mut verdict = Verdict { read: rows.len() as u64, ..Verdict::default() };
+        let mut changed = BTreeSet::new();
+        let mut latest = None;
+        // In mode complete nothing is forgotten, and so nothing is late.
+        let has_ended = |end: i64| mode != OutputMode::Complete && watermark.is_some_and(|watermark| end <= watermark);
+        for row in rows {
+            let Some(at) = row.at else {
+                match (row.kept, row.sound) {
+                    (false, _) => verdict.filtered += 1,
+                    (_, false) => verdict.rejected += 1,
+                    _ => verdict.untimed += 1,
+                }
+                continue;
+            };
+            match (row.kept, row.sound) {
+                (false, _) => verdict.filtered += 1,
+                (_, false) => verdict.rejected += 1,
+                _ => {
+                    latest = latest.max(Some(at));
+                    let open: Vec<(i64, i64)> =
+                        rule.windows(at).into_iter().filter(|(_, end)| !has_ended(*end)).collect();
+                    if open.is_empty() {
+                        verdict.late += 1;
+                        continue;
+                    }
+                    verdict.grouped += 1;
+                    for window in open {
+                        groups.entry((window, row.key)).or_default().push(row.number);
+                        changed.insert((window, row.key));
+                    }
+                }
+            }
+        }
+        let before = watermark;
+        if let (Some(latest), Some(delay)) = (latest, delay) {
+            watermark = watermark.max(Some(latest - delay));
+        }
+        let given = |group: &Group| match mode {
+            OutputMode::Append => {
+                let end = group.0.1;
+                watermark.is_some_and(|watermark| end <= watermark) && before.is_none_or(|before| end > before)
+            }
+            OutputMode::Update => changed.contains(group),
+            OutputMode::Complete => true,
+        };
+        verdict.given =
+            groups.iter().filter(|(group, _)| given(group)).map(|(group, rows)| (*group, rows.clone())).collect();
+        verdict.watermark = watermark;
+        verdicts.push(verdict);
+    }
+    (verdicts, groups)
+}
+
+/// The aggregates, of what the rows are called in a query and in a table of accepted rows.
+fn aggregates(job: Job) -> Job {
+    job.aggregate(count().named("rows"))
+        .aggregate(sum(col("number")).named("sum"))
+        .aggregate(max(col("number")).named("max"))
+        .aggregate(sum(parse("number * 0.1").unwrap()).named("tenths"))
+}
+
+/// The accepted rows, a row for each window, through the batch engine.
+fn batch_engine(groups: &BTreeMap<Group, Vec<i64>>) -> BTreeSet<String> {
+    let rows: Vec<(Group, i64)> =
+        groups.iter().flat_map(|(group, numbers)| numbers.iter().map(|number| (*group, *number))).collect();
+    let times = |of: fn(&Group) -> i64| -> ArrayRef {
+        Arc::new(TimestampMillisecondArray::from_iter_values(rows.iter().map(|(group, _)| of(group))))
+    };
+    let columns: [(&str, ArrayRef); 4] = [
+        ("window_start", times(|group| group.0.0)),
+        ("window_end", times(|group| group.0.1)),
+        ("key", Arc::new(rows.iter().map(|(group, _)| group.1).collect::<StringArray>())),
+        ("number", Arc::new(rows.iter().map(|(_, number)| Some(*number)).collect::<Int64Array>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    let input = Input::batches(batch.schema(), vec![batch]).unwrap();
+    let job = aggregates(Job::new().by(["window_start", "window_end", "key"]));
+    texts(&engine().run(&job, &input).unwrap().batches).into_iter().collect()
+}
+
+/// What a row of the output says: its group and its whole numbers, by plain arithmetic.
+fn plain(group: &Group, numbers: &[i64]) -> String {
+    let time = |ms: i64| {
+        // Half a minute around 1970 is all that is drawn.
+        let (day, second) = if ms < 0 { ("1969-12-31T23:59", ms + 60_000) } else { ("1970-01-01T00", ms) };
+        let (minutes, rest) = (second / 60_000, second % 60_000);
+        let clock = if ms < 0 { String::new() } else { format!(":{minutes:02}") };
+        let thousandths = match rest % 1000 {
+            0 => String::new(),
+            n => format!(".{n:03}"),
+        };
+        format!("{day}{clock}:{:02}{thousandths}", rest / 1000)
+    };
+    let ((start, end), key) = group;
+    let (sum, max) = (numbers.iter().sum::<i64>(), numbers.iter().max().unwrap());
+    format!("{},{},{},{},{sum},{max},", time(*start), time(*end), key.unwrap_or(""), numbers.len())
+}
+
+/// The rows of every batch, and its account.
+fn stream(
+    batches: &[Vec<Row>],
+    rule: &dyn Rule,
+    delay: Option<i64>,
+    mode: OutputMode,
+) -> (Vec<Vec<String>>, Vec<Progress>) {
+    let job =
+        aggregates(Job::new().filter(col("kept")).map("number", parse("cast(text as int64)").unwrap()).by(["key"]));
+    let given: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
+    let sink = {
+        let given = Arc::clone(&given);
+        Callback::new(move |output| {
+            given.lock().unwrap().push(texts(&output.rows));
+            Ok(())
+        })
+    };
+    let listen = {
+        let told = Arc::clone(&told);
+        move |progress: &Progress| told.lock().unwrap().push(progress.clone())
+    };
+    let source = Rows { batches: batches.to_vec(), next: 0 };
+    let mut query = Query::new(source, job, sink)
+        .window(rule.text().parse().unwrap())
+        .mode(mode)
+        .trigger(Trigger::AvailableNow)
+        .finish(true)
+        .listen(listen);
+    if let Some(delay) = delay {
+        query = query.watermark(format!("{delay}ms").parse().unwrap());
+    }
+    query.start(&engine().max_rejects(u64::MAX)).unwrap().wait().unwrap();
+    let given = std::mem::take(&mut *given.lock().unwrap());
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    (given, told)
+}
+
+/// What is wrong with what a query over these batches gives, if anything.
+fn check(batches: &[Vec<Row>], rule: &dyn Rule, delay: Option<i64>, mode: OutputMode) -> Result<(), TestCaseError> {
+    compare(batches, rule, judge(batches, rule, delay, mode), delay, mode)
+}
+
+fn compare(
+    batches: &[Vec<Row>],
+    rule: &dyn Rule,
+    judged: (Vec<Verdict>, BTreeMap<Group, Vec<i64>>),
+    delay: Option<i64>,
+    mode: OutputMode,
+) -> Result<(), TestCaseError> {
+    let (verdicts, accepted) = judged;
+    let (given, told) = stream(batches, rule, delay, mode);
+    // One more if windows were open at the end.
+    prop_assert!(told.len() == batches.len() || (mode == OutputMode::Append && told.len() == batches.len() + 1));
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    for (at, (verdict, progress)) in verdicts.iter().zip(&told).enumerate() {
+        let counted = Verdict {
+            read: progress.rows_read,
+            filtered: progress.rows_filtered,
+            rejected: progress.rows_rejected,
+            late: progress.rows_late,
+            untimed: progress.rows_untimed,
+            grouped: progress.rows_grouped,
+            watermark: progress.watermark,
+            given: verdict.given.clone(),
+        };
+        prop_assert_eq!(verdict, &counted, "batch {}", at);
+        prop_assert_eq!(progress.rejects.len() as u64, progress.rows_rejected);
+        let accounted = verdict.filtered + verdict.rejected + verdict.late + verdict.untimed + verdict.grouped;
+        prop_assert_eq!(accounted, verdict.read);
+        // The whole numbers of what was given, by plain arithmetic.
+        let expected: BTreeSet<String> = verdict.given.iter().map(|(group, numbers)| plain(group, numbers)).collect();
+        let found: BTreeSet<String> = given[at].iter().map(|row| row[..=row.rfind(',').unwrap()].to_owned()).collect();
+        prop_assert_eq!(given[at].len(), found.len(), "a row twice in batch {}", at);
+        prop_assert_eq!(&found, &expected, "batch {}", at);
+    }
+    // In all: each window once, or its last state; all of it is what the batch engine gives over the accepted rows.
+    let total = |of: fn(&Progress) -> u64| told.iter().map(of).sum::<u64>();
+    let rows: usize = batches.iter().map(Vec::len).sum();
+    let gone = total(|p| p.rows_filtered + p.rows_rejected + p.rows_late + p.rows_untimed);
+    prop_assert_eq!(total(|p| p.rows_grouped) + gone, rows as u64);
+    let shown: Box<dyn Iterator<Item = &String>> = match mode {
+        OutputMode::Complete => Box::new(given.last().into_iter().flatten()),
+        _ => Box::new(given.iter().flatten()),
+    };
+    let mut count = 0;
+    for row in shown {
+        let group: String = row.split(',').take(3).collect::<Vec<_>>().join(",");
+        let before = last.insert(group, row.clone());
+        prop_assert!(before.is_none() || mode == OutputMode::Update, "{} came twice", row);
+        count += 1;
+    }
+    prop_assert!(count >= last.len());
+    prop_assert_eq!(last.into_values().collect::<BTreeSet<_>>(), batch_engine(&accepted));
+    // Windows in their order, batch by batch.
+    for rows in &given {
+        let starts: Vec<&str> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
+        prop_assert!(starts.is_sorted(), "{:?}", starts);
+    }
+    Ok(())
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    let at = prop_oneof![20 => (-20_000i64..90_000).prop_map(Some), 1 => Just(None)];
+    let key = prop::sample::select(vec![Some("a"), Some("b"), Some("a longer key than twelve bytes"), None]);
+    let fate = prop_oneof![12 => Just((true, true)), 1 => Just((false, true)), 1 => Just((true, false))];
+    (at, key, -50i64..50, fate).prop_map(|(at, key, number, (kept, sound))| Row { at, key, number, kept, sound })
+}
+
+/// Rows that come more or less in the order of their times, or in none, cut anywhere; a batch may be empty.
+fn batches() -> impl Strategy<Value = Vec<Vec<Row>>> {
+    let rows = prop::collection::vec(row(), 1..60);
+    (rows, prop::option::of(0i64..30_000), prop::collection::vec(0usize..9, 1..20)).prop_map(
+        |(mut rows, jitter, sizes)| {
+            if let Some(jitter) = jitter {
+                // The number serves as the draw of the delay.
+                rows.sort_by_key(|row| row.at.map(|at| at + (row.number + 50) * jitter / 100));
+            }
+            let mut batches = Vec::new();
+            let mut sizes = sizes.into_iter().cycle();
+            let mut empty = 0;
+            while !rows.is_empty() {
+                // Sizes that are all 0 would never come to an end.
+                let size = if empty > 3 { 5 } else { sizes.next().unwrap_or(5) };
+                empty = if size == 0 { empty + 1 } else { 0 };
+                batches.push(rows.drain(..size.min(rows.len())).collect());
+            }
+            batches
+        },
+    )
+}
+
+#[test]
+fn every_row_is_accounted_for_and_windows_are_those_of_a_batch_run() {
+    const GRIDS: [Grid; 6] = [
+        Grid { width: 10_000, slide: 10_000 },
+        Grid { width: 10_000, slide: 2_000 },
+        Grid { width: 10_000, slide: 3_000 },
+        Grid { width: 7_500, slide: 7_500 },
+        Grid { width: 6_000, slide: 4_000 },
+        Grid { width: 1_000, slide: 1_000 },
+    ];
+    let delay = prop_oneof![Just(0), Just(1), 0i64..25_000];
+    let mode = prop::sample::select(vec![OutputMode::Append, OutputMode::Update, OutputMode::Complete]);
+    let cases = (batches(), prop::sample::select(GRIDS.to_vec()), delay, mode, any::<bool>());
+    let seen = Mutex::new((0u64, 0u64, 0u64));
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
+    let done = runner.run(&cases, |(batches, grid, delay, mode, watermark)| {
+        // Append cannot do without one.
+        let delay = (watermark || mode == OutputMode::Append).then_some(delay);
+        let (verdicts, _) = judge(&batches, &grid, delay, mode);
+        let mut seen = seen.lock().unwrap();
+        seen.0 += verdicts.iter().map(|v| v.late).sum::<u64>();
+        seen.1 += verdicts.iter().map(|v| v.grouped).sum::<u64>();
+        seen.2 += verdicts.iter().map(|v| v.rejected.min(1) + v.filtered.min(1) + v.untimed.min(1)).sum::<u64>();
+        drop(seen);
+        check(&batches, &grid, delay, mode)
+    });
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+    // What was drawn must have had some of everything.
+    let (late, grouped, others) = *seen.lock().unwrap();
+    assert!(late > 300 && grouped > 3_000 && others > 300, "{late} late, {grouped} grouped, {others} others");
+}
+
+/// A rule that thinks that a window has its end in it.
+#[derive(Debug)]
+struct WithEnds(Grid);
+
+impl Rule for WithEnds {
+    fn text(&self) -> String {
+        self.0.text()
+    }
+
+    fn windows(&self, at: i64) -> Vec<(i64, i64)> {
+        let Grid { width, slide } = self.0;
+        let starts = ((at - width) / slide - 2..=at / slide + 2).map(|n| n * slide);
+        starts.filter(|start| *start <= at && at <= start + width).map(|start| (start, start + width)).collect()
+    }
+}
+
+#[test]
+fn another_rule_is_told_from_this_one() {
+    let grid = Grid { width: 1_000, slide: 1_000 };
+    let row = |at| Row { at: Some(at), key: Some("a"), number: 1, kept: true, sound: true };
+    let mode = OutputMode::Append;
+    // Two seconds, one of them begun by the row that stands at the end of the other; then a row that is late by one millisecond.
+    let batches = [vec![row(0), row(1_000)], vec![row(2_005)], vec![row(999)], vec![row(1_000)]];
+    check(&batches, &grid, Some(1_000), mode).unwrap();
+    let with_ends = WithEnds(grid);
+    assert!(check(&batches, &with_ends, Some(1_000), mode).is_err());
+    for other in [999, 1_006, 0] {
+        let judged = judge(&batches, &grid, Some(other), mode);
+        assert!(compare(&batches, &grid, judged, Some(1_000), mode).is_err(), "{other}");
+    }
+    // The watermark as it is after a batch instead of before it, for the batch's own rows: as if each row were a batch.
+    let rows: Vec<Row> = batches[0].iter().chain([&row(2_005), &row(3)]).cloned().collect();
+    check(std::slice::from_ref(&rows), &grid, Some(0), mode).unwrap();
+    let single: Vec<Vec<Row>> = rows.iter().map(|row| vec![row.clone()]).collect();
+    let late = |batches: &[Vec<Row>]| judge(batches, &grid, Some(0), mode).0.iter().map(|v| v.late).sum::<u64>();
+    assert_eq!((late(&[rows]), late(&single)), (0, 1));
+    check(&single, &grid, Some(0), mode).unwrap();
+}
