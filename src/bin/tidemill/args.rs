@@ -12,7 +12,7 @@ use tidemill::output::Format;
 
 use crate::exit;
 
-/// Group-by over CSV, Parquet and Arrow files, on the CPU and on the GPU, with the same bits out.
+/// Group-by over CSV, NDJSON, Parquet and Arrow files, on the CPU and on the GPU, with the same bits out.
 #[derive(Debug, Parser)]
 #[command(name = "tidemill", version, about, after_help = exit::HELP, max_term_width = 110)]
 pub struct Args {
@@ -135,9 +135,12 @@ const STREAM_HELP: &str = "\
 Sources (--source):
   dir:PATTERN    files that appear: 'dir:incoming/*.csv'. Place them whole: write
                  elsewhere, or under a name that begins with a dot, and rename
-  -              lines of CSV on standard input
-  tcp:HOST:PORT  lines of CSV from a server
+  tail:FILE      a file that grows, by lines of CSV or NDJSON; it may be rotated
+  -              lines of CSV or NDJSON on standard input
+  tcp:HOST:PORT  lines of CSV or NDJSON from a server
   rate:WORDS     made rows: 'rate:rows=1000,advance=1s,batches=20'
+  nexmark:WORDS  events of Nexmark: 'nexmark:bid,events=1000000,rows=10000',
+                 auction, person, or all in one table
 Sinks (--sink):
   FORMAT:FOLDER  a file for each batch that has rows, and its marker:
                  parquet, arrow, csv, tsv, ndjson
@@ -181,7 +184,7 @@ pub struct StreamArgs {
     /// Where rows come from
     #[arg(
         long,
-        value_name = "dir:PATTERN|-|tcp:HOST:PORT|rate:…",
+        value_name = "dir:PATTERN|tail:FILE|-|tcp:HOST:PORT|rate:…|nexmark:…",
         allow_hyphen_values = true,
         help_heading = "The stream"
     )]
@@ -240,7 +243,7 @@ pub struct StreamArgs {
     /// Input bytes a batch reads at most (one file is always read)
     #[arg(long, value_name = "SIZE", help_heading = "The stream")]
     pub max_bytes: Option<String>,
-    /// Rows a batch reads at most, of sources that count them before (-, tcp, rate)
+    /// Rows a batch reads at most, of sources that count them before (all but dir)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub max_rows: Option<u64>,
     /// The order of files of dir: name or mtime
@@ -334,6 +337,9 @@ pub struct InputArgs {
     /// Types of columns; the others are inferred (raw files: all columns, in order)
     #[arg(long, value_name = "col:type,…")]
     pub schema: Option<String>,
+    /// What text input is: csv or ndjson (default: by the name, then by how it begins)
+    #[arg(long, value_name = "FORMAT")]
+    pub input_format: Option<String>,
     /// The delimiter of CSV input: one character, '\t' or tab (default: found out)
     #[arg(long, value_name = "CHAR", allow_hyphen_values = true)]
     pub delimiter: Option<String>,
