@@ -173,7 +173,7 @@ fn resident() -> f64 {
 
 /// A hundred thousand rows a batch, by texts that no other window has.
 fn memory(time: Duration) -> Done {
-    let key = "concat('key ', cast(value / 10 as text))";
+    let key = "concat('key ', cast(value - value % 10 as text))";
     let job = Job::new().map("key", expr::parse(key)?).by(["key"]);
     let job = job.aggregate(count().named("rows")).aggregate(sum(col("value")).named("total"));
     let last = Arc::new(Mutex::new(Progress::default()));

@@ -117,6 +117,15 @@ impl Merger {
         }
     }
 
+    /// Merges in what another merger holds.
+    pub fn push_all(&mut self, other: &Merger) {
+        if other.records.is_some() || !other.rows.is_empty() {
+            return self.push(&other.partial());
+        }
+        let (ids, states) = self.intern(other.table.len(), other.table.keys());
+        states.iter_mut().zip(&other.states).for_each(|(state, from)| state.merge(from, ids));
+    }
+
     /// Merges a partial in that is not needed any more: what can be taken over is not copied. Works on at most `threads`
     /// threads. Gives the number that each of its groups has here.
     pub fn absorb(&mut self, partial: Partial, threads: usize) -> &[u32] {

@@ -32,7 +32,7 @@ pub(super) fn write_state(
     mut header: Json,
     delta: &[u8],
     going: &Going,
-    position: &Json,
+    position: impl FnOnce() -> Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
     let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
@@ -45,7 +45,7 @@ pub(super) fn write_state(
         let delta_bytes = chain.delta_bytes + payload.len() as u64;
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
-    header["position"] = position.clone();
+    header["position"] = position();
     let payload = join_state(&header, |out| going.put(out))?;
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })

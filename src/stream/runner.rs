@@ -396,7 +396,7 @@ impl Runner {
         step(&mut progress, "addBatch");
         if let Some(log) = &self.log {
             let header = json!({ "range": offsets.range, "watermark": watermark });
-            self.chain = write_state(log, batch, self.chain, header, &delta, going, &self.query.source.position())?;
+            self.chain = write_state(log, batch, self.chain, header, &delta, going, || self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
         let sink = &mut self.query.sink;

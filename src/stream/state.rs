@@ -1,5 +1,6 @@
 //! The state of a query: the groups of all panes that are still open, each pane's for itself, so that a closed one is dropped whole.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::plan::{WindowTime, Windows};
@@ -136,22 +137,29 @@ impl State {
                 Some(changed) => merger.gather(changed.get(&pane).map_or(&[], Vec::as_slice)),
             },
             (Some(first), Some(second)) => {
-                let mut all = Merger::new(&self.keys, &self.specs);
-                // Those that changed come first, so that they have the first numbers.
-                let mut count = 0;
-                if let Some(changed) = changed {
-                    for pane in spans.panes(window) {
-                        if let (Some(groups), Some(merger)) = (changed.get(&pane), self.panes.get(&pane)) {
-                            let keys = merger.gather(groups).keys;
-                            all.intern(groups.len(), &keys);
-                        }
-                    }
-                    count = all.groups();
-                }
-                [first, second].into_iter().chain(panes).for_each(|(_, merger)| all.push(&merger.partial()));
+                let all = [first, second].into_iter().chain(panes);
                 match changed {
-                    None => all.finish(),
-                    Some(_) => all.gather(&(0..count as u32).collect::<Vec<_>>()),
+                    None => {
+                        // Neighbouring panes have much the same keys: with the table of the largest, few of the others' are new.
+                        let mut all: Vec<&Merger> = all.map(|(_, merger)| merger).collect();
+                        all.sort_by_key(|merger| Reverse(merger.groups()));
+                        let mut whole = all[0].clone();
+                        all[1..].iter().for_each(|merger| whole.push_all(merger));
+                        whole.finish()
+                    }
+                    Some(changed) => {
+                        let mut whole = Merger::new(&self.keys, &self.specs);
+                        // Those that changed come first, so that they have the first numbers.
+                        for pane in spans.panes(window) {
+                            if let (Some(groups), Some(merger)) = (changed.get(&pane), self.panes.get(&pane)) {
+                                let keys = merger.gather(groups).keys;
+                                whole.intern(groups.len(), &keys);
+                            }
+                        }
+                        let count = whole.groups() as u32;
+                        all.for_each(|(_, merger)| whole.push_all(merger));
+                        whole.gather(&(0..count).collect::<Vec<_>>())
+                    }
                 }
             }
         };
