@@ -1,7 +1,7 @@
 //! Group-by over files, on all cores or on a GPU, with the same bits out.
 //!
 //! A [`Job`] says what is to be computed: filter, mapped columns, group keys, aggregates, having, order. An [`Input`] says over
-//! what: files (CSV, Parquet, Arrow IPC, raw records) or Arrow batches in memory. An [`Engine`] runs the one over the other,
+//! what: files (CSV, NDJSON, Parquet, Arrow IPC, raw records) or Arrow batches in memory. An [`Engine`] runs the one over the other,
 //! on the CPU (rayon) or on a GPU (wgpu and WGSL), and gives a [`RunReport`]: Arrow batches, and a [`Ledger`] that accounts for every
 //! row.
 //!

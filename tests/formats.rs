@@ -140,6 +140,36 @@ fn csv(table: &Table, delimiter: char, line_end: &str, end: bool) -> String {
     out
 }
 
+/// An object a line: nulls are left out by turns, keys come in turns, strings have escapes by turns.
+fn ndjson(table: &Table, line_end: &str) -> String {
+    let mut out = String::new();
+    for (i, row) in table.rows.iter().enumerate() {
+        let mut members = Vec::new();
+        for (at, (value, (name, ty))) in row.iter().zip(&table.columns).enumerate() {
+            let text = |text: &str| match (i + at) % 3 {
+                0 => serde_json::to_string(text).unwrap(),
+                1 => format!("\"{}\"", text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect::<String>()),
+                _ => serde_json::to_string(text).unwrap().replace("a", "\\u0061"),
+            };
+            let json = match value {
+                Value::Null if (i + at) % 2 == 0 => continue,
+                Value::Null => "null".into(),
+                Value::Bool(_) | Value::Int(_) | Value::Wide(_) if ty.is_numeric() || *ty == Type::Bool => {
+                    value.text(ty)
+                }
+                Value::Float(float) if float.is_finite() => value.text(ty),
+                Value::Str(string) => text(&string.to_string()),
+                value => text(&value.text(ty)),
+            };
+            members.push(format!("{}:{}{json}", text(name), " ".repeat(i % 3)));
+        }
+        let turn = i % (members.len() + 1);
+        members.rotate_left(turn);
+        out += &format!("{{{}}}{line_end}", members.join(if i % 2 == 0 { "," } else { " ,\t" }));
+    }
+    out
+}
+
 /// The table's rows as batches of at most `rows`; with `dictionary`, strings as Arrow dictionaries.
 fn batches(table: &Table, rows: usize, dictionary: bool) -> Vec<RecordBatch> {
     let mut out = Vec::new();
@@ -205,6 +235,11 @@ fn sources(table: &Table, dir: &Path) -> Vec<(String, Arc<dyn Source>)> {
     ] {
         let path = dir.join(format!("{}.csv", name.replace(", ", "_")));
         std::fs::write(&path, csv(table, delimiter, line_end, end)).unwrap();
+        add(name, &path);
+    }
+    for (name, line_end) in [("ndjson", "\n"), ("ndjson, CRLF", "\r\n \r\n")] {
+        let path = dir.join(format!("{}.ndjson", name.replace(", ", "_")));
+        std::fs::write(&path, ndjson(table, line_end)).unwrap();
         add(name, &path);
     }
     for (name, group, dictionary, compression) in [
@@ -286,11 +321,16 @@ fn types_that_are_inferred_are_the_declared_ones() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.csv");
     std::fs::write(&path, csv(&table, ',', "\n", true)).unwrap();
-    let input = Input::from_source(open(&path, &OpenOptions::default()).unwrap());
+    let mut paths = vec![path];
+    paths.push(dir.path().join("t.ndjson"));
+    std::fs::write(&paths[1], ndjson(&table, "\n")).unwrap();
     let mut wrong = Vec::new();
-    for chunk in [1, 100, 1 << 20] {
-        let got = cpu(3).engine.chunk_bytes(chunk).run(&job, &input);
-        wrong.extend(difference(&expected, &got));
+    for path in paths {
+        let input = Input::from_source(open(&path, &OpenOptions::default()).unwrap());
+        for chunk in [1, 100, 1 << 20] {
+            let got = cpu(3).engine.chunk_bytes(chunk).run(&job, &input);
+            wrong.extend(difference(&expected, &got));
+        }
     }
     finish(wrong);
 }

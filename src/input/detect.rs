@@ -1,10 +1,11 @@
-//! Chooses the reader of a file: by the bytes it begins with, then by its extension; anything else is CSV.
+//! Chooses the reader of a file: by the bytes it begins with, then by its extension; other text that begins with an object is NDJSON,
+//! anything else CSV.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::mmap::Map;
-use super::{ArrowSource, CsvOptions, CsvSource, ParquetSource, RawSource, Source};
+use super::{ArrowSource, CsvOptions, CsvSource, NdjsonSource, ParquetSource, RawSource, Source, ndjson};
 use crate::{Error, Result};
 
 /// How to open files. The default finds everything out.
@@ -13,11 +14,46 @@ pub struct OpenOptions {
     /// How text is read. Its schema is also the layout of a raw file (`.bin`, `.raw`); Parquet and Arrow files state
     /// their types themselves and keep them.
     pub csv: CsvOptions,
+    /// What text is; `None`: by the extension, then by how it begins. The schema of `csv` holds for NDJSON too, its other options do
+    /// not.
+    pub text: Option<TextFormat>,
+}
+
+/// The formats of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    /// Records of fields between delimiters.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+}
+
+impl std::str::FromStr for TextFormat {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<TextFormat> {
+        match text {
+            "csv" | "tsv" => Ok(TextFormat::Csv),
+            "ndjson" | "jsonl" => Ok(TextFormat::Ndjson),
+            _ => Err(Error::Usage {
+                message: format!("'{text}' is no format of text input"),
+                help: Some("csv, ndjson; files of other formats are known by their first bytes".into()),
+            }),
+        }
+    }
+}
+
+/// Whether a text called `path` that begins with `text` is NDJSON.
+pub(super) fn is_ndjson(text: &[u8], path: &Path, options: &OpenOptions) -> bool {
+    match (kind(text, path), options.text) {
+        (Kind::Csv | Kind::Ndjson, Some(format)) => format == TextFormat::Ndjson,
+        (found, _) => found == Kind::Ndjson,
+    }
 }
 
 impl From<CsvOptions> for OpenOptions {
     fn from(csv: CsvOptions) -> Self {
-        OpenOptions { csv }
+        OpenOptions { csv, text: None }
     }
 }
 
@@ -34,12 +70,22 @@ impl From<CsvOptions> for OpenOptions {
 /// # Ok::<(), tidemill::Error>(())
 /// ```
 pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let map = Map::open(path)?;
-    match kind(&map, map.path()) {
+    of(Map::open(path)?, options)
+}
+
+/// The reader of an opened file.
+pub(super) fn of(map: Arc<Map>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
+    let found = match (kind(&map, map.path()), options.text) {
+        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Csv)) => Kind::Csv,
+        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Ndjson)) => Kind::Ndjson,
+        (found, _) => found,
+    };
+    match found {
         Kind::Parquet => ParquetSource::of(map),
         Kind::Arrow => ArrowSource::of(map),
         Kind::Raw => RawSource::of(map, &options.csv.schema),
         Kind::Csv => Ok(Arc::new(CsvSource::of(map, &options.csv)?)),
+        Kind::Ndjson => Ok(Arc::new(NdjsonSource::of(map, &options.csv.schema)?)),
         Kind::Other { what, help } => {
             Err(Error::Format { path: map.path().into(), message: what.into(), help: Some(help.into()) })
         }
@@ -52,6 +98,7 @@ enum Kind {
     Arrow,
     Raw,
     Csv,
+    Ndjson,
     /// Known, but not readable.
     Other {
         what: &'static str,
@@ -94,6 +141,9 @@ fn kind(bytes: &[u8], path: &Path) -> Kind {
     match extension.as_str() {
         "parquet" | "pq" => Kind::Parquet,
         "arrow" | "ipc" | "feather" => Kind::Arrow,
+        "ndjson" | "jsonl" | "json" => Kind::Ndjson,
+        "csv" | "tsv" | "tab" => Kind::Csv,
+        _ if ndjson::sniff(bytes) => Kind::Ndjson,
         _ => Kind::Csv,
     }
 }
@@ -114,6 +164,12 @@ mod tests {
         assert_eq!(kind(b"a,b\n", "x.FEATHER"), Kind::Arrow);
         assert_eq!(kind(b"PAR1", "x.bin"), Kind::Raw);
         assert_eq!(kind(b"", "x"), Kind::Csv);
+        assert_eq!(kind(b"a,b\n", "x.jsonl"), Kind::Ndjson);
+        assert_eq!(kind(b"{\"a\":1}\n", "x.NDJSON"), Kind::Ndjson);
+        assert_eq!(kind(b"{\"a\":1}\n", "x.csv"), Kind::Csv);
+        assert_eq!(kind(b"\xef\xbb\xbf\n { \"a\":1}\n", "-"), Kind::Ndjson);
+        assert_eq!(kind(b"{}", "x.log"), Kind::Ndjson);
+        assert_eq!(kind(b"{a},b\n", "-"), Kind::Csv);
         for bytes in [&b"\x1f\x8b\x08"[..], b"\xff\xff\xff\xff\x10", b"PK\x03\x04", b"FEA1", b"\x28\xb5\x2f\xfd"] {
             assert!(matches!(kind(bytes, "x.csv"), Kind::Other { .. }));
         }

@@ -1,4 +1,5 @@
-//! Readers: memory-mapped CSV, Parquet, Arrow IPC, raw columns, and Arrow batches in memory become chunks.
+//! Readers: memory-mapped CSV, NDJSON, Parquet, Arrow IPC, raw columns, rows made by a rule, and Arrow batches in
+//! memory become chunks.
 //!
 //! A [`Source`] knows its schema. A scan over it hands out [`ChunkTask`]s in input order: finding the next one is
 //! cheap and sequential, running one (parsing, decoding) is the expensive part and may happen on any thread.
@@ -11,20 +12,26 @@ pub mod csv;
 mod detect;
 mod files;
 mod from_arrow;
+mod made;
 mod memory;
 mod mmap;
+pub mod ndjson;
 mod parquet;
+pub(crate) mod part;
 mod projection;
 mod raw;
 
 pub use conform::Conformed;
 pub use csv::{CsvOptions, CsvSource};
-pub use detect::{OpenOptions, open};
+use detect::is_ndjson;
+pub use detect::{OpenOptions, TextFormat, open};
 pub use files::MultiSource;
+pub use ndjson::NdjsonSource;
 
 use std::sync::Arc;
 
 pub use self::arrow_ipc::ArrowSource;
+pub use self::made::{MadeSource, Rule};
 pub use self::memory::MemorySource;
 pub(crate) use self::memory::arrow_columns;
 pub use self::parquet::ParquetSource;
@@ -48,7 +55,7 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// The format: `csv`, `parquet`, `arrow`, `raw`, `memory` …
+    /// The format: `csv`, `ndjson`, `parquet`, `arrow`, `raw`, `memory` …
     fn format(&self) -> &'static str {
         "custom"
     }

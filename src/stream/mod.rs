@@ -34,7 +34,9 @@ pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Handle, Listener, Query, Summary};
 pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
-pub use source::{FileOrder, FolderSource, Limits, LinesSource, RateSource, Source};
+pub use source::{
+    FileOrder, FolderSource, Limits, LinesSource, NexmarkRows, NexmarkSource, RateSource, Source, TailSource,
+};
 pub use window::{Time, Window, WindowKind};
 
 pub use crate::expr::Interval;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use tidemill::input::{CsvOptions, OpenOptions};
+use tidemill::input::{CsvOptions, OpenOptions, TextFormat};
 use tidemill::plan::Named;
 use tidemill::{Device, Engine, Error, Job, Result, expr};
 
@@ -38,7 +38,8 @@ pub fn reading(args: &InputArgs) -> Result<OpenOptions> {
     if let Some(texts) = &args.null_values {
         csv.null_values = values::null_values(texts);
     }
-    Ok(csv.into())
+    let text = args.input_format.as_deref().map(TextFormat::from_str).transpose()?;
+    Ok(OpenOptions { csv, text })
 }
 
 /// An engine as the options of the run ask for it.

@@ -14,14 +14,14 @@ use crate::{Error, Result};
 
 /// The texts that stand for null.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Nulls {
+pub(in crate::input) struct Nulls {
     texts: Vec<Vec<u8>>,
     /// Bit n: some text has n bytes (bit 63: 63 or more).
     lengths: u64,
 }
 
 impl Nulls {
-    pub(super) fn new(texts: &[String]) -> Nulls {
+    pub(in crate::input) fn new(texts: &[String]) -> Nulls {
         let lengths = texts.iter().fold(0, |bits, t| bits | 1 << t.len().min(63));
         Nulls { texts: texts.iter().map(|t| t.clone().into_bytes()).collect(), lengths }
     }
@@ -46,7 +46,7 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 }
 
 /// A column being read.
-pub(super) struct Builder {
+pub(in crate::input) struct Builder {
     ty: Type,
     plain_bool: bool,
     values: Values,
@@ -138,7 +138,7 @@ impl Builder {
     ///
     /// # Errors
     /// The dictionary is full.
-    pub(super) fn append(
+    pub(in crate::input) fn append(
         &mut self,
         data: &[u8],
         fields: impl ExactSizeIterator<Item = Range<usize>> + Clone,
@@ -172,12 +172,12 @@ impl Builder {
     }
 
     /// Makes room for so many rows in all.
-    pub(super) fn reserve(&mut self, rows: usize) {
+    pub(in crate::input) fn reserve(&mut self, rows: usize) {
         each_vec!(&mut self.values, v => v.reserve(rows.saturating_sub(v.len())));
     }
 
     /// Forgets all rows from `len` on.
-    pub(super) fn truncate(&mut self, len: usize) {
+    pub(in crate::input) fn truncate(&mut self, len: usize) {
         each_vec!(&mut self.values, v => v.truncate(len));
         let kept = self.nulls.partition_point(|&row| (row as usize) < len);
         self.nulls.truncate(kept);

@@ -11,12 +11,12 @@ use super::tokenize::{Fields, split};
 use crate::column::{Type, Unit};
 
 /// Records that are looked at, at most.
-const RECORDS: usize = 20_000;
+pub(in crate::input) const RECORDS: usize = 20_000;
 /// Bytes that are looked at, at most (one record at least).
-const BYTES: usize = 4 << 20;
+pub(in crate::input) const BYTES: usize = 4 << 20;
 
 /// Types in the order of the rule, but string.
-const LADDER: [Type; 7] = [
+pub(in crate::input) const LADDER: [Type; 7] = [
     Type::Int64,
     Type::Decimal { precision: 38, scale: 0 },
     Type::Float64,
@@ -58,23 +58,29 @@ impl Guess {
             return;
         }
         self.any = true;
-        for (i, ty) in LADDER.iter().enumerate() {
-            if self.fit >> i & 1 != 0 {
-                if fits(ty, text) {
-                    // What an int64 is, the wider numbers are too: they need no look.
-                    if i == 0 {
-                        self.fit &= 0b111;
-                        return;
-                    }
-                } else {
-                    self.fit &= !(1 << i);
-                }
-            }
-        }
+        self.fit = narrow(self.fit, text);
     }
 }
 
+/// The types of the ladder, a bit each, of those in `fit` that also hold the text.
+pub(in crate::input) fn narrow(mut fit: u8, text: &[u8]) -> u8 {
+    for (i, ty) in LADDER.iter().enumerate() {
+        if fit >> i & 1 != 0 {
+            if fits(ty, text) {
+                // What an int64 is, the wider numbers are too: they need no look.
+                if i == 0 {
+                    return fit & 0b111;
+                }
+            } else {
+                fit &= !(1 << i);
+            }
+        }
+    }
+    fit
+}
+
 /// A column's inferred type.
+#[derive(Clone)]
 pub(super) struct Inferred {
     /// The type.
     pub(super) ty: Type,
@@ -107,7 +113,7 @@ pub(super) fn types(data: &[u8], start: usize, columns: usize, delimiter: u8, nu
 
 /// The type that holds what `ty` holds and also `text`: int64, then decimal(38,0), then float64; date, then timestamp(us),
 /// then timestamp(ns); string where none of them does.
-pub(super) fn wider(ty: &Type, text: &[u8]) -> Type {
+pub(in crate::input) fn wider(ty: &Type, text: &[u8]) -> Type {
     let text = trim(text);
     let ladder = match ty {
         ty if ty.is_integer() => &LADDER[1..3],

@@ -7,7 +7,7 @@ use memchr::memchr_iter;
 
 /// Remembers the lines counted so far, so that many messages about one file count each byte about once.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(in crate::input) struct Lines {
     /// LFs before a byte.
     known: Mutex<BTreeMap<usize, u64>>,
     /// Lines that came before the data.
@@ -19,12 +19,12 @@ impl Lines {
     const STEP: usize = 1 << 16;
 
     /// Of data that comes after so many lines.
-    pub(super) fn after(before: u64) -> Lines {
+    pub(in crate::input) fn after(before: u64) -> Lines {
         Lines { before, ..Lines::default() }
     }
 
     /// The 1-based line that byte `at` stands in.
-    pub(super) fn line(&self, data: &[u8], at: usize) -> u64 {
+    pub(in crate::input) fn line(&self, data: &[u8], at: usize) -> u64 {
         let nearest = |known: &BTreeMap<usize, u64>| known.range(..=at).next_back().map_or((0, 0), |(&b, &n)| (b, n));
         // Not held while counting: another thread's message need not wait for this one's.
         let (from, before) = nearest(&self.known.lock().unwrap_or_else(|e| e.into_inner()));

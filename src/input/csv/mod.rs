@@ -35,6 +35,12 @@ mod trouble;
 
 pub use source::CsvSource;
 
+pub(in crate::input) use column::{Builder, Nulls};
+pub(in crate::input) use infer::{BYTES, LADDER, RECORDS, narrow, wider};
+pub(in crate::input) use lines::Lines;
+pub(in crate::input) use read::Wanted;
+pub(in crate::input) use trouble::{lossy, why};
+
 use crate::column::Type;
 
 const QUOTE: u8 = b'"';

@@ -17,17 +17,17 @@ use crate::input::Read;
 const BATCH: usize = 1 << 15;
 
 /// A column wanted.
-pub(super) struct Wanted {
+pub(in crate::input) struct Wanted {
     /// Its index in the file.
-    pub(super) column: usize,
+    pub(in crate::input) column: usize,
     /// The type to read it as.
-    pub(super) ty: Type,
+    pub(in crate::input) ty: Type,
     /// Whether its type was inferred.
-    pub(super) inferred: bool,
+    pub(in crate::input) inferred: bool,
     /// Where its strings go.
-    pub(super) dict: Option<Arc<Dictionary>>,
+    pub(in crate::input) dict: Option<Arc<Dictionary>>,
     /// Interners of that dictionary that chunks before have left, with what they remember.
-    pub(super) interners: Mutex<Vec<Interner>>,
+    pub(in crate::input) interners: Mutex<Vec<Interner>>,
 }
 
 impl Wanted {
@@ -35,11 +35,11 @@ impl Wanted {
         self.interners.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn builder(&self) -> Result<Builder> {
+    pub(in crate::input) fn builder(&self) -> Result<Builder> {
         Builder::new(&self.ty, self.inferred, self.dict.as_ref(), self.interners().pop())
     }
 
-    fn finish(&self, builder: Builder, rows: usize) -> Column {
+    pub(in crate::input) fn finish(&self, builder: Builder, rows: usize) -> Column {
         let (column, interner) = builder.finish(rows);
         self.interners().extend(interner);
         column

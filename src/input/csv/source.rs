@@ -35,21 +35,35 @@ impl CsvSource {
         Ok(Arc::new(Self::of(Map::open(path)?, options)?))
     }
 
-    /// Text in memory, a part of something longer that messages call `name`: after so many bytes and lines of it.
-    pub(crate) fn part(name: &Path, text: &[u8], before: (u64, u64), options: &CsvOptions) -> Result<CsvSource> {
-        Self::after(before, Map::of_bytes(name, text), options)
+    /// Text in memory, the beginning of something longer that messages call `name`.
+    pub(in crate::input) fn part(name: &Path, text: &[u8], options: &CsvOptions) -> Result<CsvSource> {
+        Self::of(Map::of_bytes(name, text), options)
+    }
+
+    /// A part of something longer, after so many bytes and lines of it: without a header, and of the columns that the schema has,
+    /// whatever its first record looks like. The delimiter must be given.
+    pub(in crate::input) fn shaped(map: Arc<Map>, before: (u64, u64), options: &CsvOptions) -> Result<CsvSource> {
+        check_options(options)?;
+        let (nulls, delimiter) = (Nulls::new(&options.null_values), options.delimiter.unwrap_or(b','));
+        let names: Vec<String> = options.schema.iter().map(|(name, _)| name.clone()).collect();
+        let fields = options.schema.iter().map(|(name, ty)| Field::new(name.clone(), ty.clone())).collect();
+        let empty = vec![false; names.len()];
+        let (before, lines) = (before.0, Lines::after(before.1));
+        let file = Arc::new(File { map, delimiter, nulls, names, start: 0, before, lines });
+        Ok(CsvSource { file, schema: Schema { fields }, empty })
+    }
+
+    /// What stands between fields.
+    pub(in crate::input) fn delimiter(&self) -> u8 {
+        self.file.delimiter
     }
 
     /// Where the first record after the header begins.
-    pub(crate) fn start(&self) -> usize {
+    pub(in crate::input) fn start(&self) -> usize {
         self.file.start
     }
 
     pub(in crate::input) fn of(map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
-        Self::after((0, 0), map, options)
-    }
-
-    fn after(before: (u64, u64), map: Arc<Map>, options: &CsvOptions) -> Result<CsvSource> {
         check_options(options)?;
         let bom = check_text(&map)?;
         let nulls = Nulls::new(&options.null_values);
@@ -74,7 +88,11 @@ impl CsvSource {
             (numbered(cells.len(), options), if cells.len() == 1 { bom } else { first })
         };
         let declared = declare(&names, options)?;
-        let inferred = infer::types(&map, start, names.len(), delimiter, &nulls);
+        // What is declared is not looked at.
+        let inferred = match declared.iter().all(Option::is_some) {
+            true => vec![infer::Inferred { ty: Type::Str, empty: false }; names.len()],
+            false => infer::types(&map, start, names.len(), delimiter, &nulls),
+        };
         let mut empty = vec![];
         let mut fields = vec![];
         for ((name, declared), inferred) in names.iter().zip(declared).zip(inferred) {
@@ -85,8 +103,7 @@ impl CsvSource {
                 ty: FieldType::Known(declared.unwrap_or(inferred.ty)),
             });
         }
-        let (before, lines) = (before.0, Lines::after(before.1));
-        let file = Arc::new(File { map, delimiter, nulls, names, start, before, lines });
+        let file = Arc::new(File { map, delimiter, nulls, names, start, before: 0, lines: Lines::default() });
         Ok(CsvSource { file, schema: Schema { fields }, empty })
     }
 

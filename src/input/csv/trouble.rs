@@ -130,7 +130,7 @@ impl Trouble {
 }
 
 /// Text for a message: capped, and with whatever is no UTF-8 replaced.
-pub(super) fn lossy(text: &[u8]) -> String {
+pub(in crate::input) fn lossy(text: &[u8]) -> String {
     let mut out = String::from_utf8_lossy(&text[..text.len().min(RAW)]).into_owned();
     if text.len() > RAW {
         // The cap may have cut a character.
@@ -144,7 +144,7 @@ pub(super) fn lossy(text: &[u8]) -> String {
 }
 
 /// Why a text is no value of the type.
-fn why(ty: &Type, text: &[u8]) -> String {
+pub(in crate::input) fn why(ty: &Type, text: &[u8]) -> String {
     let text = super::column::trim(text);
     let number = parse::decimal(text, 38, 0).is_some() || parse::float64(text).is_some();
     match ty {

@@ -12,7 +12,8 @@ use std::time::UNIX_EPOCH;
 use serde_json::{Value as Json, json};
 
 use super::{Limits, Source, foreign};
-use crate::column::{FieldType, Schema};
+use crate::column::Schema;
+use crate::input::part::open_as;
 use crate::input::{self, Conformed, MultiSource, OpenOptions};
 use crate::{Error, Result};
 
@@ -182,16 +183,6 @@ impl Source for FolderSource {
     }
 
     fn open(&mut self, range: &Json, schema: &Schema) -> Result<Arc<dyn input::Source>> {
-        let mut reading = self.reading.clone();
-        // The types of the first file hold for all.
-        reading.csv.schema = schema
-            .fields
-            .iter()
-            .filter_map(|field| match &field.ty {
-                FieldType::Known(ty) if *ty != crate::Type::Null => Some((field.name.clone(), ty.clone())),
-                _ => None,
-            })
-            .collect();
         let mut sources = Vec::new();
         for file in self.files(range)? {
             let now = Seen::look(&file.path)?;
@@ -207,7 +198,8 @@ impl Source for FolderSource {
                     return Err(Error::Format { path: file.path, message, help });
                 }
             }
-            sources.push(Conformed::over(input::open(&file.path, &reading)?, schema)?);
+            // The columns and types of the first file hold for all.
+            sources.push(open_as(&file.path, &self.reading, schema)?);
         }
         Conformed::over(MultiSource::new(sources)?, schema)
     }

@@ -1,7 +1,8 @@
-//! Lines of CSV that come once: standard input, a connection.
+//! Lines of CSV or NDJSON that come once: standard input, a connection.
 //!
 //! A thread reads them ahead, as far as a bounded queue lets it: who writes faster than batches are done has to wait. They cannot be read
-//! again, so what a batch has taken is lost with the process. A record is a line: a line end in quotes ends it all the same.
+//! again, so what a batch has taken is lost with the process. A record is a line: a line end in quotes ends it all the same. What the lines are
+//! is told by the options, or by the first that is not blank.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -12,8 +13,9 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use serde_json::{Value as Json, json};
 
 use super::{Limits, Source, foreign};
-use crate::column::{FieldType, Schema};
-use crate::input::{self, CsvOptions, CsvSource};
+use crate::column::Schema;
+use crate::input::part::{Beginning, Dialect};
+use crate::input::{self, OpenOptions};
 use crate::{Error, Result};
 
 /// Bytes that are read at a time, and blocks of them that may wait.
@@ -25,15 +27,15 @@ const LONGEST: usize = 64 << 20;
 /// Lines from whatever can be read.
 pub struct LinesSource {
     name: String,
-    options: CsvOptions,
+    options: OpenOptions,
     /// Whole lines; the end of the input ends it.
     queue: Receiver<Result<Vec<u8>>>,
     /// Lines that were taken off the queue and not planned.
     waiting: Vec<u8>,
     /// Whether the queue has ended.
     is_over: bool,
-    /// Whether the first line has been looked at: it may be a header.
-    is_begun: bool,
+    /// What the first lines were; nothing before they have been looked at: the first may be a header.
+    dialect: Option<Dialect>,
     /// Ranges that were planned and not opened.
     planned: VecDeque<(Json, Vec<u8>)>,
     /// Bytes and lines before `waiting`.
@@ -45,8 +47,12 @@ impl LinesSource {
     ///
     /// # Errors
     /// There cannot be another thread.
-    pub fn of(from: impl Read + Send + 'static, name: impl Into<String>, options: CsvOptions) -> Result<LinesSource> {
-        let name = name.into();
+    pub fn of(
+        from: impl Read + Send + 'static,
+        name: impl Into<String>,
+        options: impl Into<OpenOptions>,
+    ) -> Result<LinesSource> {
+        let (name, options) = (name.into(), options.into());
         let (sender, queue) = bounded(WAITING);
         let path = PathBuf::from(&name);
         let read = move || {
@@ -64,7 +70,7 @@ impl LinesSource {
             queue,
             waiting: Vec::new(),
             is_over: false,
-            is_begun: false,
+            dialect: None,
             planned: VecDeque::new(),
             before: (0, 0),
         })
@@ -74,7 +80,7 @@ impl LinesSource {
     ///
     /// # Errors
     /// Nobody answers there.
-    pub fn tcp(address: &str, options: CsvOptions) -> Result<LinesSource> {
+    pub fn tcp(address: &str, options: impl Into<OpenOptions>) -> Result<LinesSource> {
         let name = format!("tcp:{address}");
         let stream = std::net::TcpStream::connect(address).map_err(|e| Error::io("cannot connect to", &name, e))?;
         LinesSource::of(stream, name, options)
@@ -147,20 +153,25 @@ impl Source for LinesSource {
 
     fn schema(&mut self, known: Option<&Schema>) -> Result<Option<Schema>> {
         self.take(BLOCK)?;
-        if self.waiting.is_empty() {
+        if self.dialect.is_some() && known.is_some() {
             return Ok(known.cloned());
         }
-        // The options of the user say whether there is a header; if they do not, the first lines do.
-        let first = CsvSource::part(self.name.as_ref(), &self.waiting, self.before, &self.options)?;
-        let schema = input::Source::schema(&first).clone();
-        if known.is_none() && first.start() == self.waiting.len() && !self.is_over {
+        if self.waiting.trim_ascii().is_empty() {
+            if self.is_over {
+                // Blank lines to the end.
+                self.pass(self.waiting.len());
+            }
+            return Ok(known.cloned());
+        }
+        // The options of the user say what the lines are; if they do not, the first lines do.
+        let begin = Dialect::begin(self.name.as_ref(), &self.waiting, &self.options)?;
+        let Beginning { dialect, schema, header } = begin;
+        if known.is_none() && header == self.waiting.len() && !self.is_over {
             // A header alone says nothing of types.
             return Ok(None);
         }
-        if !self.is_begun {
-            let header = first.start();
+        if self.dialect.replace(dialect).is_none() {
             self.pass(header);
-            self.is_begun = true;
         }
         Ok(Some(known.cloned().unwrap_or(schema)))
     }
@@ -168,7 +179,7 @@ impl Source for LinesSource {
     fn plan(&mut self, limits: &Limits) -> Result<Option<Json>> {
         let most = limits.bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(BLOCK * WAITING);
         self.take(most)?;
-        if !self.is_begun && !self.waiting.is_empty() {
+        if self.dialect.is_none() && !self.waiting.is_empty() {
             // An earlier process knew the columns; the header, if there is one, still comes first.
             self.schema(None)?;
         }
@@ -202,19 +213,8 @@ impl Source for LinesSource {
         let planned = self.planned.iter().position(|(planned, _)| planned == range);
         let (_, text) = planned.and_then(|at| self.planned.remove(at)).ok_or_else(|| foreign(&self.name, range))?;
         let number = |name| range.get(name).and_then(Json::as_u64).unwrap_or(0);
-        let mut options = self.options.clone();
-        options.header = Some(false);
-        options.schema = schema
-            .fields
-            .iter()
-            .filter_map(|field| match &field.ty {
-                FieldType::Known(ty) if *ty != crate::Type::Null => Some((field.name.clone(), ty.clone())),
-                FieldType::Known(_) => Some((field.name.clone(), crate::Type::Str)),
-                FieldType::Unsupported(_) => None,
-            })
-            .collect();
-        let source = CsvSource::part(self.name.as_ref(), &text, (number("from"), number("afterLine")), &options)?;
-        input::Conformed::over(Arc::new(source), schema)
+        let dialect = self.dialect.ok_or_else(|| foreign(&self.name, range))?;
+        dialect.part(self.name.as_ref(), &text, (number("from"), number("afterLine")), &self.options, schema)
     }
 
     fn position(&self) -> Json {
@@ -233,6 +233,7 @@ impl Source for LinesSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::{CsvOptions, TextFormat};
     use crate::{Engine, Input, Job, col};
 
     /// Gives its parts one by one, as a pipe does.
@@ -247,7 +248,7 @@ mod tests {
     }
 
     /// Waits until the whole input is in the queue.
-    fn settled(parts: &[&'static str], options: CsvOptions) -> LinesSource {
+    fn settled(parts: &[&'static str], options: impl Into<OpenOptions>) -> LinesSource {
         let parts = Parts(parts.iter().map(|part| part.as_bytes()).collect());
         let mut source = LinesSource::of(parts, "-", options).unwrap();
         while !source.is_over {
@@ -303,5 +304,40 @@ mod tests {
         let lengths: Vec<_> =
             std::iter::from_fn(|| source.plan(&four).unwrap()).map(|range| range["bytes"].as_u64().unwrap()).collect();
         assert_eq!(lengths, [3, 3, 3]);
+    }
+
+    #[test]
+    fn an_object_first_means_ndjson() {
+        let lines = ["\n {\"x\":1,\"y\":{\"z\":\"a\"}}\n{\"x\"", ":2}\n{\"y\":null}\n", "{\"x\":3}"];
+        let mut source = settled(&lines, OpenOptions::default());
+        let schema = source.schema(None).unwrap().unwrap();
+        assert_eq!(schema.fields.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["x", "y.z"]);
+        let three = Limits { rows: Some(3), ..Limits::default() };
+        let first = source.plan(&three).unwrap().unwrap();
+        let rest = source.plan(&three).unwrap().unwrap();
+        assert_eq!((rest["afterLine"].as_u64(), source.plan(&three).unwrap()), (Some(3), None));
+        assert_eq!([&first, &rest].map(|range| sum(&mut source, range, &schema)), ["3", "3"]);
+        // The options have the last word.
+        let told = OpenOptions { text: Some(TextFormat::Csv), ..OpenOptions::default() };
+        let schema = settled(&["{\"x\":1}\n2\n"], told).schema(None).unwrap().unwrap();
+        assert_eq!(schema.fields[0].name, "{\"x\":1}");
+    }
+
+    #[test]
+    fn a_bad_line_of_ndjson_is_placed_in_the_whole() {
+        let mut source = settled(&["{\"x\":1}\n{\"x\":2}\n{\"x\":3}\n{\"x\":\n"], OpenOptions::default());
+        let schema = source.schema(None).unwrap().unwrap();
+        let two = Limits { rows: Some(2), ..Limits::default() };
+        source.plan(&two).unwrap().unwrap();
+        let range = source.plan(&two).unwrap().unwrap();
+        let error = sum(&mut source, &range, &schema);
+        assert!(error.contains("-:4: ") && error.contains("the line ends before its object does"), "{error}");
+    }
+
+    #[test]
+    fn blank_lines_to_the_end_are_the_end() {
+        let mut source = settled(&["\n", " \n"], OpenOptions::default());
+        assert_eq!(source.schema(None).unwrap(), None);
+        assert!(source.is_over());
     }
 }

@@ -2,14 +2,18 @@
 
 mod folder;
 mod lines;
+mod nexmark;
 mod rate;
+mod tail;
 
 use std::sync::Arc;
 
 pub use folder::{FileOrder, FolderSource};
 pub use lines::LinesSource;
+pub use nexmark::{NexmarkRows, NexmarkSource};
 pub use rate::RateSource;
 use serde_json::Value as Json;
+pub use tail::TailSource;
 
 use crate::Result;
 use crate::column::Schema;

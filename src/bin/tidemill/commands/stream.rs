@@ -9,8 +9,8 @@ use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, OutputMode, Query,
-    RateSource, Sink, Source, Trigger,
+    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, NexmarkSource, OutputMode,
+    Query, RateSource, Sink, Source, TailSource, Trigger,
 };
 use tidemill::{Device, Error, Input, Job, Result};
 
@@ -156,12 +156,15 @@ fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {
             Ok(Box::new(FolderSource::new(pattern, FileOrder::from_str(&args.file_order)?, reading)?))
         }
         Some(("rate", words)) => Ok(Box::new(RateSource::parse(words)?)),
-        Some(("tcp", address)) if !address.is_empty() => Ok(Box::new(LinesSource::tcp(address, reading.csv)?)),
-        None if args.source == "-" => Ok(Box::new(LinesSource::of(std::io::stdin(), "-", reading.csv)?)),
+        Some(("tail", path)) if !path.is_empty() => Ok(Box::new(TailSource::new(path, reading))),
+        Some(("nexmark", words)) => Ok(Box::new(NexmarkSource::parse(words)?)),
+        Some(("tcp", address)) if !address.is_empty() => Ok(Box::new(LinesSource::tcp(address, reading)?)),
+        None if args.source == "-" => Ok(Box::new(LinesSource::of(std::io::stdin(), "-", reading)?)),
         _ => Err(Error::Usage {
             message: format!("'{}' is no source", args.source),
             help: Some(
-                "write 'dir:incoming/*.csv', - for standard input, tcp:HOST:PORT, or rate:rows=1000,advance=1s".into(),
+                "write 'dir:incoming/*.csv', tail:FILE, - for standard input, tcp:HOST:PORT, rate:rows=1000,advance=1s, or \
+                 nexmark:bid,events=1000000".into(),
             ),
         }),
     }
