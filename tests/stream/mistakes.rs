@@ -91,14 +91,14 @@ fn a_commit_before_the_output_is_found() {
     // The same disk that puts nothing off makes no difference.
     assert_eq!(wrong(&|disk| commits_first(disk, "/nowhere")), 0);
     let found = wrong(&|disk| commits_first(disk, OUTPUT));
-    // In each batch with output there are some moments between.
-    assert!(found >= 10, "{found}");
+    // In each batch with output there are some moments between, of which one crash in four is drawn.
+    assert!(found >= 4, "{found}");
 }
 
 #[test]
 fn a_commit_before_the_state_is_found() {
     let found = wrong(&|disk| commits_first(disk, "/checkpoint/state"));
-    assert!(found >= 10, "{found}");
+    assert!(found >= 4, "{found}");
 }
 
 /// A disk that hides the markers of batches from whoever reads them.
@@ -219,5 +219,5 @@ fn a_sink_that_ignores_its_marker_is_found() {
     };
     assert_eq!(wrong(&|disk| appends(disk, true)), 0);
     let found = wrong(&|disk| appends(disk, false));
-    assert!(found >= 10, "{found}");
+    assert!(found >= 4, "{found}");
 }
