@@ -192,6 +192,22 @@ impl Grouping {
         }
     }
 
+    /// The watermark at which every window that has groups is closed; `None` if there is none.
+    pub fn last_end(&self) -> Option<i64> {
+        let windows = self.windows.as_ref()?;
+        match &windows.cut {
+            Cut::Spans(spans) => {
+                let pane = self.state.last_pane()?;
+                spans.iter().map(|spans| spans.last_end(pane)).max()
+            }
+            // All rows of the last pane that can be: no later than its end.
+            Cut::Sessions(sessions) => {
+                let end = self.state.last_pane()?.saturating_add(sessions.pane).saturating_add(sessions.gap);
+                Some(sessions.pane_of(end.saturating_add(sessions.pane - 1)))
+            }
+        }
+    }
+
     /// Forgets what is closed at a watermark that has been reached before.
     pub fn forget(&mut self, watermark: i64) {
         match self.windows.as_ref().map(|windows| (windows, &windows.cut)) {

@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::batch::{Found, Setting};
 use super::chain::{Chain, forget, read_states, write_state};
 use super::front::Front;
-use super::going::Going;
+use super::going::{Going, Grouping};
 use super::log::{Kind, Log, Offsets, Payload, ReadOnce, Recovery, pretty, recover};
 use super::pace::Pace;
 use super::plan::{Beside, WindowTime, check};
@@ -47,9 +47,6 @@ pub(super) struct Runner {
     pace: Option<Pace>,
     chain: Chain,
 }
-
-/// The watermark that closes every window.
-const END: i64 = i64::MAX;
 
 /// All of a job, in words.
 fn said(job: &Job) -> String {
@@ -307,16 +304,16 @@ impl Runner {
         Ok(Some(progress))
     }
 
-    /// Closes every window that is open, if that was asked for and there is one.
+    /// Closes every window that is open, if that was asked for and there is one: the watermark goes to the end of the last of them, and
+    /// no further, for what a later run reads is not late for its being later.
     pub fn finish(&mut self) -> Result<Option<Progress>> {
         let started = Instant::now();
         let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
-        let open = grouping.is_some_and(|grouping| grouping.windows.is_some() && grouping.state.groups() > 0);
-        let gives = open && self.query.finish && self.query.mode == OutputMode::Append;
-        if !gives || self.has_again() {
-            return Ok(None);
+        let gives = self.query.finish && self.query.mode == OutputMode::Append && !self.has_again();
+        match grouping.and_then(Grouping::last_end).filter(|_| gives) {
+            Some(end) => self.do_batch(Json::Null, Some(end), started).map(Some),
+            None => Ok(None),
         }
-        self.do_batch(Json::Null, Some(END), started).map(Some)
     }
 
     /// Does a batch without a range, that moves the watermark to where the clock has got it, if that closes something: windows of
@@ -328,7 +325,7 @@ impl Runner {
         let Some(windows) = grouping.and_then(|grouping| grouping.windows.as_ref()) else { return Ok(None) };
         let to = match (windows.time, self.query.idle, self.watermark) {
             (WindowTime::Processing, ..) => now,
-            (WindowTime::Event { .. }, Some(idle), Some(watermark)) if watermark != END => {
+            (WindowTime::Event { .. }, Some(idle), Some(watermark)) => {
                 let (reached, since) = *self.silent.get_or_insert((watermark, now));
                 let quiet = now.saturating_sub(since);
                 if quiet.saturating_mul(1_000_000) < idle.nanos() {
@@ -391,7 +388,7 @@ impl Runner {
     fn time(&self) -> i64 {
         let now = (self.query.clock)();
         let processing = self.query.windows.iter().any(|window| window.on == Time::Processing);
-        self.watermark.filter(|watermark| processing && *watermark != END).map_or(now, |before| now.max(before))
+        self.watermark.filter(|_| processing).map_or(now, |before| now.max(before))
     }
 
     /// Does a batch whose range is logged.

@@ -114,6 +114,11 @@ impl State {
         self.pane(pane).absorb(partial, 1).to_vec()
     }
 
+    /// The last pane that has groups.
+    pub fn last_pane(&self) -> Option<i64> {
+        self.panes.last_key_value().map(|(&pane, _)| pane)
+    }
+
     /// Whether there is a pane of which this is true.
     pub fn has(&self, is: impl Fn(i64) -> bool) -> bool {
         self.panes.keys().any(|&pane| is(pane))

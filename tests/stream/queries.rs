@@ -703,3 +703,37 @@ fn batches_are_fitted_to_the_time_they_may_take() {
     let n: i64 = 4_000_000;
     assert_eq!(rows.last().unwrap()[0], (n * (n - 1) / 2).to_string());
 }
+
+#[test]
+fn a_query_that_was_finished_goes_on_with_what_is_later() {
+    for window in ["tumbling 10s on time", "sliding 10s every 5s on time", "session 3s on time"] {
+        let (folder, source) = files(&["2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n"]);
+        drop(source);
+        let checkpoint = folder.path().join(".checkpoint");
+        let run = || {
+            let pattern = format!("{}/*.csv", folder.path().display());
+            let source = FolderSource::new(&pattern, FileOrder::Name, OpenOptions::default()).unwrap();
+            collect(|sink| {
+                Query::new(source, job(), sink)
+                    .window(window.parse().unwrap())
+                    .watermark("0s".parse().unwrap())
+                    .checkpoint(&checkpoint)
+                    .finish(true)
+            })
+        };
+        let rows =
+            |given: &[Vec<String>]| given.concat().iter().map(|r| r.rsplit(',').next().unwrap().into()).collect();
+        let first: Vec<String> = rows(&run().0);
+        assert!(first.iter().all(|total| total == "3") && !first.is_empty(), "{window}: {first:?}");
+        // One row for a window that was given, one for later ones.
+        std::fs::write(
+            folder.path().join("1.csv"),
+            "time,city,fare\n2026-01-01T00:00:01,Rome,4\n2026-01-01T00:00:29,Rome,8\n",
+        )
+        .unwrap();
+        let (given, progress) = run();
+        let second: Vec<String> = rows(&given);
+        assert_eq!(progress.iter().map(|p| p.rows_late).sum::<u64>(), 1, "{window}");
+        assert!(second.iter().all(|total| total == "8") && second.len() == first.len(), "{window}: {second:?}");
+    }
+}
