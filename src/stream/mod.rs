@@ -16,6 +16,7 @@ mod front;
 mod going;
 pub mod log;
 mod lookup;
+mod metrics;
 mod mode;
 mod plan;
 mod progress;
@@ -30,6 +31,7 @@ mod window;
 
 pub use log::{Disk, DiskFile, SystemDisk};
 pub use lookup::Lookup;
+pub use metrics::Metrics;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Handle, Listener, Query, Summary};
