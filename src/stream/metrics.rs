@@ -100,8 +100,7 @@ impl Totals {
         self.batches += 1;
         self.again += u64::from(p.is_again);
         self.read += p.rows_read;
-        let fates =
-            [p.rows_grouped, p.rows_filtered, p.rows_rejected, p.rows_late, p.rows_untimed, p.rows_duplicate];
+        let fates = [p.rows_grouped, p.rows_filtered, p.rows_rejected, p.rows_late, p.rows_untimed, p.rows_duplicate];
         self.fates.iter_mut().zip(fates).for_each(|(sum, rows)| *sum += rows);
         self.emitted += p.rows_emitted;
         self.bytes += p.bytes_read;

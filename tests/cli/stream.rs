@@ -1,6 +1,9 @@
 //! `tidemill stream` and `tidemill checkpoint`, as a user types them.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
 
 use crate::support::{Bench, Ran};
 
@@ -150,4 +153,58 @@ fn ctrl_c_ends_after_the_batch_and_the_next_process_goes_on() {
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     let next = bench.run(["checkpoint", "verify", "c"]);
     assert!(next.code == Some(0) && !next.out.contains("again"), "{}", next.out);
+}
+
+#[test]
+fn metrics_are_served_as_long_as_the_query_runs() {
+    let bench = Bench::new();
+    let args = ["stream", "--source", "-", "--by", "region", "count()", "--mode", "update", "--metrics"];
+    let mut child =
+        bench.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut said = String::new();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    err.read_line(&mut said).unwrap();
+    let address = said.strip_prefix("tidemill: metrics: http://").and_then(|rest| rest.strip_suffix("/metrics\n"));
+    let address = address.unwrap_or_else(|| panic!("{said}")).to_owned();
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let ask = || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    assert!(ask().contains("\ntidemill_stream_rows_read_total 0\n"));
+    // A client that says nothing and reads nothing holds nobody.
+    let _idle = TcpStream::connect(&address).unwrap();
+    input.write_all(FIRST.as_bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first: Vec<String> = lines.by_ref().take(3).map(Result::unwrap).collect();
+    assert_eq!(first, ["region,count()", "north,2", "south,1"]);
+    // The batch is counted after its rows are out.
+    let text = loop {
+        let text = ask();
+        if text.contains("\ntidemill_stream_rows_read_total 3\n") {
+            break text;
+        }
+        assert!(text.contains("\ntidemill_stream_rows_read_total 0\n"), "{text}");
+    };
+    for line in [
+        "rows_total{fate=\"grouped\"} 3",
+        "rows_emitted_total 2",
+        "state_groups 2",
+        "batch_duration_seconds_count 1",
+        "device_batches_total{device=\"cpu\"} 1",
+    ] {
+        assert!(text.contains(&format!("\ntidemill_stream_{line}\n")), "{line} in {text}");
+    }
+    drop(input);
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).unwrap();
+    assert_eq!((child.wait().unwrap().code(), rest.as_str()), (Some(0), ""));
+    assert!(TcpStream::connect(&address).is_err());
+    let ran = stream(&bench, &["--mode", "update", "--metrics=nowhere"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("--metrics=9184"), "{}", ran.err);
 }

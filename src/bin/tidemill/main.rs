@@ -9,6 +9,7 @@ mod commands;
 mod exit;
 mod interrupt;
 mod job;
+mod metrics;
 mod positional;
 mod progress;
 mod rejects;

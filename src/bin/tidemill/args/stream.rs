@@ -131,6 +131,10 @@ pub struct StreamArgs {
     /// Print a JSON object to stderr for every batch
     #[arg(long, help_heading = "The stream")]
     pub progress: bool,
+    /// Serve metrics over HTTP, in the text format of Prometheus: a port of the loopback address, or HOST:PORT; any free port if
+    /// none is named, and the address is printed
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "0", help_heading = "The stream")]
+    pub metrics: Option<String>,
 
     /// What is grouped.
     #[command(flatten)]

@@ -9,14 +9,15 @@ use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, NexmarkSource, OutputMode,
-    Query, RateSource, Sink, Source, TailSource, Trigger,
+    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, Metrics, NexmarkSource,
+    OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
 };
 use tidemill::{Device, Error, Input, Job, Result};
 
 use crate::args::{GroupingArgs, InputArgs, StreamArgs};
 use crate::exit::say;
 use crate::interrupt::Interrupt;
+use crate::metrics::Server;
 use crate::{job, screen, values};
 
 /// What stdout is called in messages.
@@ -65,13 +66,25 @@ pub fn run(args: &StreamArgs) -> Result<()> {
     if let Some(folder) = &args.checkpoint {
         query = query.checkpoint(folder);
     }
-    if args.progress {
-        query = query.listen(|progress| say(&progress.to_json().to_string()));
-    }
+    let metrics = Metrics::new();
+    let server = {
+        let metrics = metrics.clone();
+        args.metrics.as_deref().map(|at| Server::begin(at, move || metrics.render())).transpose()?
+    };
+    let prints = args.progress;
+    query = query.listen(move |progress| {
+        metrics.note(progress);
+        if prints {
+            say(&progress.to_json().to_string());
+        }
+    });
     let engine = job::engine(&args.run)?.device(Device::from_str(&args.device)?);
     let interrupt = Interrupt::listen()?;
     let going = query.start(&engine)?;
     interrupt.heed();
+    if let Some(server) = &server {
+        say(&format!("tidemill: metrics: {}", server.url()));
+    }
     going.notes().iter().for_each(|note| say(&format!("tidemill: note: {note}")));
     let mut asked = false;
     while !going.is_over() {
