@@ -5,10 +5,12 @@
 //! is here; the library has none.
 
 mod args;
+mod board;
 mod commands;
 mod exit;
 mod interrupt;
 mod job;
+mod live;
 mod metrics;
 mod positional;
 mod progress;

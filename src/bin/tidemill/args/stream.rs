@@ -20,7 +20,9 @@ Sources (--source):
 Sinks (--sink):
   FORMAT:FOLDER  a file for each batch that has rows, and its marker:
                  parquet, arrow, csv, tsv, ndjson
-  csv, tsv, ndjson   lines on standard output (default: csv)
+  csv, tsv, ndjson   lines on standard output (default: csv, but on a terminal)
+  table          tables on standard output, for eyes (default on a terminal); there
+                 modes update and complete draw one in its place, anew
 
 Modes:
   append    windows that the watermark has closed, each once
@@ -110,9 +112,9 @@ pub struct StreamArgs {
     /// Batches of the checkpoint that can be gone back to
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub keep: u64,
-    /// Where results go
-    #[arg(long, value_name = "FORMAT[:FOLDER]", default_value = "csv", help_heading = "The stream")]
-    pub sink: String,
+    /// Where results go (default: table on a terminal, csv in a pipe)
+    #[arg(long, value_name = "FORMAT[:FOLDER]|table", help_heading = "The stream")]
+    pub sink: Option<String>,
     /// Files a batch reads at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub max_files: Option<u64>,
