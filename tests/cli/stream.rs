@@ -208,3 +208,46 @@ fn metrics_are_served_as_long_as_the_query_runs() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("--metrics=9184"), "{}", ran.err);
 }
+
+#[test]
+fn in_a_pipe_every_batch_is_a_table() {
+    let bench = bench();
+    let ran =
+        stream(&bench, &["--mode", "update", "--trigger", "available-now", "--max-files", "1", "--sink", "table"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let want = "\
+batch 0, 2 rows
+┌────────┬────────────────────┬─────────┐
+│ region ┆        sum(amount) ┆ count() │
+╞════════╪════════════════════╪═════════╡
+│ north  ┆ 0.7999999999999999 ┆       2 │
+│ south  ┆                0.2 ┆       1 │
+└────────┴────────────────────┴─────────┘
+batch 1, 2 rows
+┌────────┬─────────────┬─────────┐
+│ region ┆ sum(amount) ┆ count() │
+╞════════╪═════════════╪═════════╡
+│ north  ┆        10.8 ┆       4 │
+│ south  ┆         5.2 ┆       2 │
+└────────┴─────────────┴─────────┘
+";
+    assert_eq!(ran.out, want);
+    let ran = stream(&bench, &["--mode", "update", "--sink", "table:out"]);
+    assert!(ran.code == Some(2) && ran.err.contains("a table is for eyes"), "{}", ran.err);
+}
+
+#[test]
+fn a_reader_who_has_read_enough_ends_the_query() {
+    let bench = Bench::new();
+    for sink in ["table", "csv"] {
+        let args = ["stream", "--source", "rate:rows=10,advance=1s", "count()", "--mode", "update", "--sink", sink];
+        let mut child = bench.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut first).unwrap();
+        assert_eq!(first, if sink == "table" { "batch 0, 1 rows\n" } else { "count()\n" });
+        drop(out);
+        let done = child.wait_with_output().unwrap();
+        assert_eq!((done.status.code(), String::from_utf8(done.stderr).unwrap().as_str()), (Some(0), ""), "{sink}");
+    }
+}

@@ -229,3 +229,81 @@ impl Picture {
         Some(text + &table)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Int64Array, StringArray};
+
+    use super::*;
+
+    fn rows(list: &[(&str, i64)]) -> RecordBatch {
+        let keys = StringArray::from_iter_values(list.iter().map(|row| row.0));
+        let counts = Int64Array::from_iter_values(list.iter().map(|row| row.1));
+        RecordBatch::try_from_iter([("k", Arc::new(keys) as ArrayRef), ("n", Arc::new(counts) as ArrayRef)]).unwrap()
+    }
+
+    fn give(sink: &mut TableSink, batch: u64, list: &[(&str, i64)]) {
+        sink.prepare(&BatchOutput { batch, rows: vec![rows(list)] }).unwrap();
+        sink.commit(batch).unwrap();
+    }
+
+    /// A table in one place that has room for four rows.
+    fn redrawn(mode: OutputMode) -> (TableSink, Picture) {
+        let picture = Picture::default();
+        let limits = || Limits { most_rows: Some(4), ..Limits::default() };
+        let mut sink = TableSink::into(Box::new(io::sink()), limits, Some(picture.clone()), mode, 1);
+        sink.begin("q", &rows(&[]).schema()).unwrap();
+        (sink, picture)
+    }
+
+    /// What is written to draw it: how it goes back, and the lines that are rows or notes.
+    fn drawn(picture: &Picture) -> Option<(String, Vec<String>)> {
+        let text = picture.next(Limits::default())?;
+        let (back, table) = text.split_at(text.find('┌').unwrap());
+        let line = |line: &str| line.trim_matches(['│', ' ']).replace(" ┆ ", " ");
+        let lines = table.lines().skip(3).filter(|line| !line.starts_with('└')).map(line);
+        Some((back.to_owned(), lines.collect()))
+    }
+
+    fn is(back: &str, lines: &[&str]) -> Option<(String, Vec<String>)> {
+        Some((back.to_owned(), lines.iter().map(|&line| line.to_owned()).collect()))
+    }
+
+    #[test]
+    fn complete_is_drawn_over_itself() {
+        let (mut sink, picture) = redrawn(OutputMode::Complete);
+        assert_eq!(drawn(&picture), None);
+        give(&mut sink, 0, &[("a", 1)]);
+        give(&mut sink, 1, &[("a", 2), ("b", 1)]);
+        assert_eq!(drawn(&picture), is("", &["a 2", "b 1"]), "only the newest");
+        assert_eq!(drawn(&picture), None, "nothing is new");
+        give(&mut sink, 2, &[("a", 2), ("b", 1), ("c", 1), ("d", 1), ("e", 1)]);
+        let note = "2 of 5 rows shown; for all of it: --sink csv";
+        assert_eq!(drawn(&picture), is("\x1b[6A\x1b[J", &["a 2", "… …", "e 1", note]));
+        give(&mut sink, 3, &[]);
+        assert_eq!(drawn(&picture), is("\x1b[8A\x1b[J", &[]));
+    }
+
+    #[test]
+    fn update_keeps_what_changed_last() {
+        let (mut sink, picture) = redrawn(OutputMode::Update);
+        give(&mut sink, 0, &[("a", 1), ("c", 1), ("d", 1)]);
+        give(&mut sink, 1, &[("b", 1), ("c", 2)]);
+        assert_eq!(drawn(&picture), is("", &["a 1", "b 1", "c 2", "d 1"]), "by key, each once");
+        give(&mut sink, 2, &[("e", 1)]);
+        let note = "the 4 rows that changed last; for all of it: --sink csv";
+        assert_eq!(drawn(&picture).unwrap().1, ["b 1", "c 2", "d 1", "e 1", note]);
+        give(&mut sink, 3, &[("f", 1), ("g", 1), ("h", 1), ("i", 1), ("j", 1)]);
+        assert_eq!(drawn(&picture).unwrap().1, ["g 1", "h 1", "i 1", "j 1", note]);
+    }
+
+    #[test]
+    fn a_row_without_keys_is_one() {
+        let (mut sink, picture) = redrawn(OutputMode::Update);
+        sink.keys = 0;
+        sink.begin("q", &rows(&[]).schema()).unwrap();
+        give(&mut sink, 0, &[("x", 1)]);
+        give(&mut sink, 1, &[("y", 2)]);
+        assert_eq!(drawn(&picture), is("", &["y 2"]));
+    }
+}
