@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::OutputMode;
 use super::front::Front;
-use super::plan::{StreamPlan, WINDOW_END, WindowTime, Windows, plan};
+use super::plan::{StreamPlan, WINDOW_END, Windows, plan};
 use super::query::Query;
 use super::state::State;
 use super::then::Then;
@@ -167,13 +167,36 @@ impl Grouping {
         Ok((rows, forgotten))
     }
 
-    /// Whether a window over processing time that has groups ends after `before` and not after `now`.
-    pub fn is_due(&self, before: Option<i64>, now: i64) -> bool {
-        match &self.windows {
-            Some(Windows { cut: Cut::Spans(spans), time: WindowTime::Processing, .. }) => {
-                spans.iter().any(|&spans| !self.state.closed(spans, before, now).is_empty())
+    /// Whether something closes, or is forgotten, that would not be at watermark `before` and is at `to`.
+    pub fn is_due(&self, mode: OutputMode, before: Option<i64>, to: i64) -> bool {
+        let Some(windows) = &self.windows else { return false };
+        match (mode, &windows.cut) {
+            (OutputMode::Complete, _) => false,
+            (OutputMode::Update, cut) => self.state.has(|pane| cut.is_over(pane, to)),
+            (OutputMode::Append, Cut::Spans(spans)) => {
+                spans.iter().any(|&spans| !self.state.closed(spans, before, to).is_empty())
             }
-            _ => false,
+            // What such a pane has is closed, or has become part of a later one.
+            (OutputMode::Append, Cut::Sessions(sessions)) => {
+                let ends = |pane: i64| pane.saturating_add(sessions.pane).saturating_add(sessions.gap);
+                self.state.has(|pane| ends(pane) <= sessions.bound(to))
+            }
+        }
+    }
+
+    /// The watermark at which every window that has groups is closed; `None` if there is none.
+    pub fn last_end(&self) -> Option<i64> {
+        let windows = self.windows.as_ref()?;
+        match &windows.cut {
+            Cut::Spans(spans) => {
+                let pane = self.state.last_pane()?;
+                spans.iter().map(|spans| spans.last_end(pane)).max()
+            }
+            // All rows of the last pane that can be: no later than its end.
+            Cut::Sessions(sessions) => {
+                let end = self.state.last_pane()?.saturating_add(sessions.pane).saturating_add(sessions.gap);
+                Some(sessions.pane_of(end.saturating_add(sessions.pane - 1)))
+            }
         }
     }
 

@@ -18,6 +18,7 @@ pub mod log;
 mod lookup;
 mod metrics;
 mod mode;
+mod pace;
 mod plan;
 mod progress;
 mod promise;
@@ -34,7 +35,7 @@ pub use lookup::Lookup;
 pub use metrics::Metrics;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
-pub use query::{Handle, Listener, Query, Summary};
+pub use query::{Clock, Handle, Listener, Query, Summary};
 pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
 pub use source::{
     FileOrder, FolderSource, Limits, LinesSource, NexmarkRows, NexmarkSource, RateSource, Source, TailSource,

@@ -108,6 +108,16 @@ impl State {
         self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs)).absorb(partial, 1).to_vec()
     }
 
+    /// The last pane that has groups.
+    pub fn last_pane(&self) -> Option<i64> {
+        self.panes.last_key_value().map(|(&pane, _)| pane)
+    }
+
+    /// Whether there is a pane of which this is true.
+    pub fn has(&self, is: impl Fn(i64) -> bool) -> bool {
+        self.panes.keys().any(|&pane| is(pane))
+    }
+
     /// The starts of the windows that have groups and end after `before` and not after `until`, ascending.
     pub fn closed(&self, spans: Spans, before: Option<i64>, until: i64) -> BTreeSet<i64> {
         let ends = |window: i64| spans.end(window) <= until && before.is_none_or(|before| spans.end(window) > before);
