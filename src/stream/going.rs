@@ -59,8 +59,8 @@ impl Going {
             return Ok(Going { schema, front, grouping: None, then: Vec::new(), output });
         }
         let job = front.as_ref().map_or_else(|| query.job.clone(), |front| front.rest(&query.job));
-        let plan = plan(&job, &query.windows, query.watermark.filter(|_| !query.windows.is_empty()), &columns)?;
-        let grouping = Grouping::new(engine, plan)?;
+        let (windows, watermark) = (query.windows.clone(), query.watermark.filter(|_| !query.windows.is_empty()));
+        let grouping = Grouping::new(engine, Box::new(move || plan(&job, &windows, watermark, &columns)))?;
         let mut output = Arc::clone(&grouping.output);
         let mut then = Vec::new();
         for job in &query.then {
@@ -80,14 +80,22 @@ pub(super) struct Grouping {
     pub state: State,
     /// The columns of the result, with the ends of windows.
     pub output: SchemaRef,
+    /// Makes the plan, with dictionaries of its own.
+    pub plan: MakePlan,
+    /// Strings that its dictionaries held when it was last looked whose they are.
+    pub looked: usize,
 }
+
+/// Makes a plan.
+type MakePlan = Box<dyn Fn() -> Result<StreamPlan> + Send + Sync>;
 
 impl Grouping {
     /// Opens what the plan needs.
     ///
     /// # Errors
-    /// As [`Session::new`].
-    pub fn new(engine: &Engine, StreamPlan { plan, windows }: StreamPlan) -> Result<Grouping> {
+    /// As `make` and [`Session::new`].
+    pub fn new(engine: &Engine, make: MakePlan) -> Result<Grouping> {
+        let StreamPlan { plan, windows } = make()?;
         let session = Session::new(engine, plan)?;
         let mut shape = session.shape();
         if let Some(windows) = &windows {
@@ -96,7 +104,7 @@ impl Grouping {
         let state = State::new(&shape, &session.plan().stage.states);
         let has_ends = windows.as_ref().is_some_and(|windows| matches!(windows.cut, Cut::Spans(_)));
         let output = if has_ends { output_schema(&session.schema()) } else { session.schema() };
-        Ok(Grouping { session, windows, shape, state, output })
+        Ok(Grouping { session, windows, shape, state, output, plan: make, looked: 0 })
     }
 
     /// What a batch gives that moves the watermark from `before` to `after`. Windows that are closed after it are forgotten, but

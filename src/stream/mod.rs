@@ -27,6 +27,7 @@ mod runner;
 pub mod sink;
 pub mod source;
 mod state;
+mod strings;
 mod then;
 mod window;
 

@@ -1,6 +1,6 @@
 //! One batch after the other: plan, log, group, merge, give, commit.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,10 +9,10 @@ use std::time::Instant;
 use serde_json::{Value as Json, json};
 
 use super::batch::{Found, Setting};
-use super::chain::{Chain, forget, split_state, write_state};
+use super::chain::{Chain, forget, read_states, write_state};
 use super::front::Front;
 use super::going::{Going, Grouping};
-use super::log::{Kind, Log, Offsets, Recovery, pretty, recover};
+use super::log::{Kind, Log, Offsets, Payload, ReadOnce, Recovery, pretty, recover};
 use super::pace::Pace;
 use super::plan::{Beside, WindowTime, check};
 use super::promise::{fresh_name, guarantee, lock};
@@ -36,6 +36,8 @@ pub(super) struct Runner {
     /// The columns of the source, as soon as they are known.
     going: Option<Going>,
     recovery: Recovery,
+    /// The states that were looked at for it.
+    states: BTreeMap<u64, Payload>,
     /// Batches to be done again.
     again: VecDeque<u64>,
     next: u64,
@@ -80,6 +82,7 @@ impl Runner {
             notes: Vec::new(),
             going: None,
             recovery: Recovery::default(),
+            states: BTreeMap::new(),
             again: VecDeque::new(),
             next: 0,
             watermark: None,
@@ -96,7 +99,9 @@ impl Runner {
             runner.notes.extend(wrong);
             if let Some(metadata) = metadata {
                 known = Some(runner.take_metadata(&metadata, &folder)?);
-                runner.recovery = recover(&log)?;
+                let once = ReadOnce::new(&log);
+                runner.recovery = recover(&once)?;
+                runner.states = once.into_states();
                 runner.notes.extend(runner.recovery.warnings.iter().map(|w| format!("{}: {w}", folder.display())));
             }
             runner.log = Some(log);
@@ -242,7 +247,6 @@ impl Runner {
 
     /// Reads the state of the last batch that is done.
     fn load(&mut self, going: &mut Going) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
         self.again = std::mem::take(&mut self.recovery.again).into();
         if !self.query.source.is_replayable() && !self.again.is_empty() {
             let source = self.query.source.description();
@@ -251,22 +255,21 @@ impl Runner {
             self.again.clear();
         }
         let Some((last, full)) = self.recovery.last else { return Ok(()) };
-        for batch in full..=last {
-            let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
-            let payload = log.read(Kind::State, batch)?.and_then(Result::ok).ok_or_else(gone)?;
-            let (header, bytes) = split_state(&payload).ok_or_else(gone)?;
-            if batch == full {
-                self.query.source.restore(header.get("position").unwrap_or(&Json::Null))?;
-                self.chain = Chain { full: Some(full), full_bytes: payload.len() as u64, delta_bytes: 0 };
+        let (chain, watermark, source) = (&mut self.chain, &mut self.watermark, &mut self.query.source);
+        let states = std::mem::take(&mut self.states);
+        read_states(states, (full, last), going, self.engine.threads_used(), |link| {
+            if link.batch == full {
+                source.restore(link.header.get("position").unwrap_or(&Json::Null))?;
+                *chain = Chain { full: Some(full), full_bytes: link.bytes, delta_bytes: 0 };
             } else {
-                if let Some(range) = header.get("range").filter(|range| !range.is_null()) {
-                    self.query.source.replay(range)?;
+                if let Some(range) = link.header.get("range").filter(|range| !range.is_null()) {
+                    source.replay(range)?;
                 }
-                self.chain.delta_bytes += payload.len() as u64;
+                chain.delta_bytes += link.bytes;
             }
-            going.take(bytes)?;
-            self.watermark = header.get("watermark").and_then(Json::as_i64);
-        }
+            *watermark = link.header.get("watermark").and_then(Json::as_i64);
+            Ok(())
+        })?;
         if let (Some(watermark), true) = (self.watermark, self.query.mode != OutputMode::Complete) {
             going.forget(watermark);
         }
@@ -416,7 +419,7 @@ impl Runner {
         step(&mut progress, "addBatch");
         if let Some(log) = &self.log {
             let header = json!({ "range": offsets.range, "watermark": watermark });
-            self.chain = write_state(log, batch, self.chain, header, &delta, going, &self.query.source.position())?;
+            self.chain = write_state(log, batch, self.chain, header, &delta, going, || self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
         let sink = &mut self.query.sink;

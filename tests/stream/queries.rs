@@ -551,6 +551,36 @@ fn what_is_remembered_of_distinct_rows_is_there_after_a_restart_and_a_changed_ta
     assert_eq!(*given.lock().unwrap(), ["Rome,it,1", "Oslo,,2", "Bern,,8", "Bonn,,64"]);
 }
 
+#[test]
+fn strings_of_closed_windows_are_given_back() {
+    // Ten thousand texts a window that no other has: half a million in all.
+    let job = || {
+        let key = parse("concat('a key that is not short ', cast(value - value % 2 as string))").unwrap();
+        let last = parse("max(concat('x', cast(value as string)))").unwrap();
+        let keys = Job::new().map("key", key).by(["key"]).aggregate(count().named("rows"));
+        keys.aggregate(tidemill::plan::Named { name: Some("last".into()), expr: last })
+    };
+    let source = || RateSource::new(20_000, "1s".parse().unwrap(), Some(50)).unwrap();
+    let (given, told) = collect(|sink| {
+        let query = Query::new(source(), job(), sink).window("tumbling 1s on timestamp".parse().unwrap());
+        query.watermark("0s".parse().unwrap()).finish(true)
+    });
+    let bytes: Vec<u64> = told.iter().map(|progress| progress.state_bytes).collect();
+    let (early, late) = (bytes[..15].iter().max().unwrap(), bytes[15..].iter().max().unwrap());
+    assert!(late < &(early * 3 / 2), "{bytes:?}");
+    // Each text is there once, with what belongs to it.
+    let rows: Vec<String> = given.concat();
+    assert_eq!(rows.len(), 500_000);
+    let mut seen = std::collections::BTreeSet::new();
+    for row in &rows {
+        let cells: Vec<&str> = row.split(',').collect();
+        let number: u64 = cells[2].rsplit(' ').next().unwrap().parse().unwrap();
+        let last = [number, number + 1].map(|value| format!("x{value}")).into_iter().max().unwrap();
+        assert_eq!((cells[3], cells[4]), ("2", last.as_str()), "{row}");
+        assert!(seen.insert(number));
+    }
+}
+
 /// A source that may have more at any time.
 struct NeverOver(RateSource);
 impl tidemill::stream::Source for NeverOver {
