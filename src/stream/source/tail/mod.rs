@@ -253,7 +253,7 @@ impl Source for TailSource {
         }
         let Some(Begun { dialect, header }) = self.begun.clone() else { return Ok(None) };
         let limit = |most: Option<u64>, usual| most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usual);
-        let (mut bytes, mut rows) = (limit(limits.bytes, BATCH), limit(limits.rows, usize::MAX));
+        let (mut bytes, mut rows) = (limit(limits.bytes, BATCH).max(1), limit(limits.rows, usize::MAX).max(1));
         let mut parts = Vec::new();
         while bytes > 0 && rows > 0 {
             let more = self.files.len() > 1;
@@ -331,7 +331,6 @@ impl Source for TailSource {
         let now = self
             .files
             .front()
-            .filter(|file| file.at > 0)
             .and_then(|file| Some(Place { file: file.identity().ok()?, at: file.at, lines: file.lines }));
         let place = now.or_else(|| self.place.clone()).map(|place| {
             let mut json = place.file.to_json();

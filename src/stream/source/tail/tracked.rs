@@ -104,16 +104,18 @@ impl Tracked {
     pub(super) fn len(&self) -> Result<u64> {
         let len = self.about()?.len();
         if len < self.at {
-            return Err(Error::Format {
-                path: self.path.clone(),
-                message: format!("it has {len} bytes, and {} of it have been read: it was cut", self.at),
-                help: Some(
-                    "lines may be lost; rotate by renaming, not by copying and cutting, and begin a new checkpoint"
-                        .into(),
-                ),
-            });
+            return Err(self.cut(len, self.at));
         }
         Ok(len)
+    }
+
+    fn cut(&self, len: u64, known: u64) -> Error {
+        let help = "lines may be lost; rotate by renaming, not by copying and cutting, and begin a new checkpoint";
+        Error::Format {
+            path: self.path.clone(),
+            message: format!("it has {len} bytes, and {known} of it have been read: it was cut"),
+            help: Some(help.into()),
+        }
     }
 
     pub(super) fn changed(&self) -> Result<SystemTime> {
@@ -140,7 +142,7 @@ impl Tracked {
     /// Whether it is the file that was logged.
     ///
     /// # Errors
-    /// It has its number, but begins otherwise.
+    /// It has its number, but begins otherwise, or is shorter.
     pub(super) fn is(&self, known: &Identity) -> Result<bool> {
         if self.id != known.id {
             return Ok(false);
@@ -148,6 +150,9 @@ impl Tracked {
         let head = self.read(0, known.head as usize)?;
         if head.len() as u64 == known.head && crc32fast::hash(&head) == known.checksum {
             return Ok(true);
+        }
+        if (head.len() as u64) < known.head {
+            return Err(self.cut(head.len() as u64, known.head));
         }
         Err(Error::Format {
             path: self.path.clone(),
