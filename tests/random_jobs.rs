@@ -288,8 +288,11 @@ fn aggregate() -> BoxedStrategy<Expr> {
     let one = |names: &'static [&'static str], arg: BoxedStrategy<Expr>| {
         (prop::sample::select(names), argument(arg)).prop_map(|(name, x)| call(name, [x])).boxed()
     };
-    let pair =
-        (prop::sample::select(vec!["corr", "covar_samp", "covar_pop"]), argument(number(1)), argument(number(1)));
+    let pair = (
+        prop::sample::select(vec!["corr", "covar_samp", "covar_pop", "max_by", "arg_min"]),
+        argument(number(1)),
+        argument(number(1)),
+    );
     prop_oneof![
         1 => Just(call("count", [])),
         1 => one(&["count"], any_expr(1)),
@@ -297,7 +300,7 @@ fn aggregate() -> BoxedStrategy<Expr> {
         3 => one(&["min", "max", "any_value", "count_distinct"], any_expr(2)),
         1 => one(&["bool_and", "bool_or"], expr(Kind::Bool, 2)),
         1 => (argument(number(1)), prop::sample::select(vec![0.0, 0.1, 1.0 / 3.0, 0.5, 0.75, 0.9999, 1.0])).prop_map(|(x, p)| call("quantile", [x, lit(p)])),
-        2 => pair.prop_map(|(name, x, y)| call(name, [x, y])),
+        3 => pair.prop_map(|(name, x, y)| call(name, [x, y])),
     ]
     .boxed()
 }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::exact::{self, Dyadic, Exact};
 use super::{Function, GroupValues, Moment, State};
+use crate::column::key::{int_word, second_of, word_float};
 use crate::column::{Column, ColumnData, Type, Value};
 use crate::{Error, Result};
 
@@ -111,6 +112,14 @@ impl Function {
                 }
                 (_, None) => scalar((0..groups).map(|group| extreme.value(group)).collect()),
             },
+            (Function::MaxBy | Function::MinBy, [State::Extreme(extreme)]) => {
+                let value = |group| match (extreme.value(group), result.is_float()) {
+                    (Value::Wide(pair), true) => Value::Float(word_float(int_word(second_of(pair)))),
+                    (Value::Wide(pair), false) => Value::Int(second_of(pair)),
+                    _ => Value::Null,
+                };
+                scalar((0..groups).map(value).collect())
+            }
             (Function::Moment(moment), [State::Count(counts), sums @ ..]) => {
                 floats(&|group| moment.value(counts[group], sums, group, [scale, scale_of(1)]))
             }

@@ -31,6 +31,10 @@ pub enum Function {
     TopK(u32),
     /// `bottom_k(x, k)`: smallest first.
     BottomK(u32),
+    /// `max_by(x, y)`, `arg_max(x, y)`: the x where y is largest; of several, the largest x.
+    MaxBy,
+    /// `min_by(x, y)`, `arg_min(x, y)`: the x where y is smallest; of several, the smallest x.
+    MinBy,
 }
 
 /// A function of Σx, Σy, Σx², Σy², Σxy and n.
@@ -104,7 +108,7 @@ pub struct StateSpec {
 
 impl Function {
     /// Every name an aggregate is known by.
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 29] = [
         "count",
         "sum",
         "mean",
@@ -130,6 +134,10 @@ impl Function {
         "count_distinct",
         "top_k",
         "bottom_k",
+        "max_by",
+        "arg_max",
+        "min_by",
+        "arg_min",
     ];
 
     /// The function called `name` (in lower case) and the shape of its calls; parameters are still to be filled in.
@@ -153,6 +161,8 @@ impl Function {
             "count_distinct" => (CountDistinct, Shape::One),
             "top_k" => (TopK(0), Shape::Whole),
             "bottom_k" => (BottomK(0), Shape::Whole),
+            "max_by" | "arg_max" => (MaxBy, Shape::Two),
+            "min_by" | "arg_min" => (MinBy, Shape::Two),
             _ => return None,
         })
     }
@@ -178,6 +188,10 @@ impl Function {
             }
             Function::Min | Function::Max => Ok(ty.clone()),
             Function::TopK(_) | Function::BottomK(_) => Ok(Type::List(Box::new(ty.clone()))),
+            Function::MaxBy | Function::MinBy => match ty.class() {
+                Some(Class::Int | Class::Float) => Ok(ty.clone()),
+                _ => Err(format!("{name} is of numbers, dates and timestamps of at most 64 bits, not of {ty}")),
+            },
         }
     }
 
@@ -202,6 +216,9 @@ impl Function {
             Function::CountDistinct => vec![spec(StateKind::Bag(class, Keep::Distinct), &[0])],
             Function::TopK(k) => vec![spec(StateKind::Bag(class, Keep::Largest(*k)), &[0])],
             Function::BottomK(k) => vec![spec(StateKind::Bag(class, Keep::Smallest(*k)), &[0])],
+            // Of the pair (y, x).
+            Function::MaxBy => vec![spec(StateKind::Max(Class::Wide), &[0])],
+            Function::MinBy => vec![spec(StateKind::Min(Class::Wide), &[0])],
         }
     }
 }

@@ -59,6 +59,18 @@ pub fn word_float(w: u64) -> f64 {
     f64::from_bits(w ^ (!((w as i64) >> 63) as u64 | (1 << 63)))
 }
 
+/// What is ordered by `first` and then by `second`.
+#[inline]
+pub fn pair(first: i64, second: i64) -> i128 {
+    i128::from(first) << 64 | i128::from(int_word(second))
+}
+
+/// The second of a [`pair`].
+#[inline]
+pub fn second_of(pair: i128) -> i64 {
+    word_int(pair as u64)
+}
+
 /// The words of one key column of many groups.
 #[derive(Debug, Clone)]
 pub struct KeyColumn {
@@ -133,6 +145,10 @@ mod tests {
         for v in sorted {
             assert_eq!(word_float(float_order(v)).to_bits(), if v.is_nan() { CANONICAL_NAN } else { v.to_bits() });
         }
+        let ints = [i64::MIN, -5, -1, 0, 1, 7, i64::MAX];
+        let pairs: Vec<i128> = ints.iter().flat_map(|&a| ints.map(|b| pair(a, b))).collect();
+        assert!(pairs.is_sorted_by(|a, b| a < b));
+        assert!(pairs.iter().zip(ints.iter().cycle()).all(|(&pair, &b)| second_of(pair) == b));
         assert_eq!(float_word(-0.0), float_word(0.0));
         assert_eq!(float_word(-f64::NAN), float_word(f64::from_bits(0x7ff0_0000_0000_0001)));
     }

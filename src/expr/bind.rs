@@ -284,6 +284,17 @@ impl<'s> Binder<'s> {
     // What the other files build with.
 
     /// Adds an operation for the expression being bound.
+    /// What is ordered by node `by` and then by node `x`, each of class Int or Float; for aggregates that find the value beside an
+    /// extreme.
+    pub(crate) fn pair(&mut self, by: NodeId, x: NodeId) -> NodeId {
+        let args = [by, x].map(|node| match self.node(node).class {
+            Class::Float => self.push(Op::FloatOrder, vec![node], Type::Int64),
+            _ => node,
+        });
+        // All bits are in use: the type says only how wide it is.
+        self.push(Op::Pair, args.to_vec(), Type::Decimal { precision: 38, scale: 0 })
+    }
+
     pub(super) fn push(&mut self, op: Op, args: Vec<NodeId>, ty: Type) -> NodeId {
         self.builder.push(op, args, ty, &self.text)
     }

@@ -64,6 +64,10 @@ const AGGREGATES: &[&str] = &[
     "count_distinct",
     "top_k",
     "bottom_k",
+    "max_by",
+    "arg_max",
+    "min_by",
+    "arg_min",
     "unnest",
 ];
 
@@ -111,6 +115,8 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("ends_with", 2, 2),
     ("contains", 2, 2),
     ("regexp_matches", 2, 2),
+    ("regexp_extract", 2, 3),
+    ("split_part", 3, 3),
 ];
 
 /// Whether there is a scalar function of this name.
@@ -395,11 +401,18 @@ impl Binder<'_> {
             "ends_with" => (TextFn::EndsWith, Type::Bool),
             "contains" => (TextFn::Contains, Type::Bool),
             "regexp_matches" => (TextFn::Regexp, Type::Bool),
+            "regexp_extract" => (TextFn::RegexpExtract, Type::Str),
+            "split_part" => (TextFn::SplitPart, Type::Str),
             _ => return Err(self.unknown_function(name, expr)),
         };
-        let counts = matches!(function, TextFn::Substr | TextFn::Left | TextFn::Right);
+        // From which argument on there are numbers.
+        let counts = match function {
+            TextFn::Substr | TextFn::Left | TextFn::Right => 1,
+            TextFn::RegexpExtract | TextFn::SplitPart => 2,
+            _ => usize::MAX,
+        };
         for (i, (id, arg)) in ids.iter().zip(args).enumerate() {
-            if !counts || i == 0 {
+            if i < counts {
                 self.must_be_text(*id, arg, name)?;
                 continue;
             }

@@ -149,6 +149,10 @@ pub enum Op {
     IntToFloat,
     /// Int → Wide, exact.
     IntToWide,
+    /// Float → Int: numbers in the order of `min` and `max` (−0 before +0, NaN last).
+    FloatOrder,
+    /// Int, Int → Wide: what is ordered by the first and then by the second, in all 128 bits; no decimal.
+    Pair,
     /// Wide → Int; an error if it does not fit i64.
     WideToInt,
     /// Wide → Float: value · 10^−scale, the real quotient rounded once, to nearest, ties to even.

@@ -8,6 +8,7 @@ use num_bigint::BigInt;
 use num_traits::{Signed, ToPrimitive, Zero};
 
 use super::program::{DateField, DatePeriod, Node, NodeId, Op, Program, Rounding};
+use crate::column::key::{float_order, pair, word_int};
 use crate::column::{Chunk, Class, Type, Value, civil_from_days, days_from_civil};
 use crate::{Error, Place};
 
@@ -108,6 +109,8 @@ fn operate(node: &Node, args: &[Value], types: &[Type]) -> Result<Value, String>
         (Op::BoolToInt, [Value::Bool(x)]) => Value::Int(i64::from(*x)),
         (Op::IntToFloat, [Value::Int(x)]) => Value::Float(nearest(&format!("{x}"))),
         (Op::IntToWide, [Value::Int(x)]) => Value::Wide(i128::from(*x)),
+        (Op::FloatOrder, [Value::Float(x)]) => Value::Int(word_int(float_order(*x))),
+        (Op::Pair, [Value::Int(x), Value::Int(y)]) => Value::Wide(pair(*x, *y)),
         (Op::WideToInt, [Value::Wide(x)]) => int(*x).ok_or_else(|| format!("{} does not fit int64", shown(0)))?,
         (Op::WideToFloat { scale }, [Value::Wide(x)]) => Value::Float(nearest(&format!("{x}e-{scale}"))),
         (Op::WideScaleUp { digits }, [Value::Wide(x)]) => {

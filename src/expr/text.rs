@@ -33,6 +33,10 @@ pub enum TextFn {
     },
     /// (s, regular expression): whether it matches somewhere
     Regexp,
+    /// (s, regular expression) or (s, regular expression, group): what matches first, or that group of it; '' if nothing does
+    RegexpExtract,
+    /// (s, separator, n): part n of those between separators, counted from 1; a negative n counts from the end; '' if there is none
+    SplitPart,
     /// (s, prefix)
     StartsWith,
     /// (s, suffix)
@@ -79,6 +83,8 @@ impl TextFn {
             TextFn::Like { case_insensitive: false, .. } => "like",
             TextFn::Like { case_insensitive: true, .. } => "ilike",
             TextFn::Regexp => "regexp_matches",
+            TextFn::RegexpExtract => "regexp_extract",
+            TextFn::SplitPart => "split_part",
             TextFn::StartsWith => "starts_with",
             TextFn::EndsWith => "ends_with",
             TextFn::Contains => "contains",
@@ -133,7 +139,7 @@ impl TextCall {
     /// A call; an error says what is wrong with a constant pattern.
     pub(crate) fn new(function: TextFn, params: Vec<Option<Value>>) -> Result<Self, String> {
         let prepared = match (&function, params.get(1)) {
-            (TextFn::Like { .. } | TextFn::Regexp, Some(Some(Value::Str(pattern)))) => {
+            (TextFn::Like { .. } | TextFn::Regexp | TextFn::RegexpExtract, Some(Some(Value::Str(pattern)))) => {
                 Prepared::Pattern(pattern_of(&function, pattern)?)
             }
             (TextFn::In, _) if params[1..].iter().all(|p| matches!(p, Some(Value::Str(_)))) => {
@@ -145,6 +151,11 @@ impl TextCall {
             }
             _ => Prepared::Nothing,
         };
+        if let (TextFn::RegexpExtract, Prepared::Pattern(regex), Some(Some(Value::Int(group)))) =
+            (&function, &prepared, params.get(2))
+        {
+            group_of(regex, *group)?;
+        }
         Ok(TextCall { function, params, prepared })
     }
 
@@ -153,6 +164,10 @@ impl TextCall {
         match &self.function {
             TextFn::Parse(ty) => *ty != Type::Str,
             TextFn::Like { .. } | TextFn::Regexp => !matches!(self.prepared, Prepared::Pattern(_)),
+            // A pattern that is none, or a group that it does not have; those that are constant have been looked at.
+            TextFn::RegexpExtract => {
+                !matches!((&self.prepared, self.params.get(2)), (Prepared::Pattern(_), None | Some(Some(_))))
+            }
             TextFn::Substr => self.params.get(2).is_some_and(|p| !matches!(p, Some(Value::Int(0..)))),
             _ => false,
         }
@@ -189,6 +204,19 @@ impl TextCall {
                 Prepared::Pattern(regex) => regex.is_match(s(0)),
                 _ => pattern_of(&self.function, s(1))?.is_match(s(0)),
             }),
+            TextFn::RegexpExtract => {
+                let made;
+                let regex = match &self.prepared {
+                    Prepared::Pattern(regex) => regex,
+                    _ => {
+                        made = pattern_of(&self.function, s(1))?;
+                        &made
+                    }
+                };
+                let group = group_of(regex, if values.len() > 2 { n(2) } else { 0 })?;
+                string(regex.captures(s(0)).and_then(|found| found.get(group)).map_or("", |found| found.as_str()))
+            }
+            TextFn::SplitPart => string(split_part(s(0), s(1), n(2))),
             TextFn::StartsWith => Value::Bool(s(0).starts_with(s(1))),
             TextFn::EndsWith => Value::Bool(s(0).ends_with(s(1))),
             TextFn::Contains => Value::Bool(s(0).contains(s(1))),
@@ -232,6 +260,27 @@ fn string<'a>(text: impl Into<Cow<'a, str>>) -> Value {
 /// The byte at which character `n` (0-based) starts, or the end.
 fn byte_of(text: &str, n: i64) -> usize {
     usize::try_from(n).ok().and_then(|n| text.char_indices().nth(n)).map_or(text.len(), |(at, _)| at)
+}
+
+/// A group of a pattern, if it has so many.
+fn group_of(regex: &Regex, group: i64) -> Result<usize, String> {
+    let has = regex.captures_len();
+    usize::try_from(group)
+        .ok()
+        .filter(|group| *group < has)
+        .ok_or_else(|| format!("the pattern '{regex}' has no group {group}: it has {}", has - 1))
+}
+
+fn split_part<'t>(text: &'t str, separator: &str, n: i64) -> &'t str {
+    let at = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
+    let Some(at) = at.checked_sub(1) else { return "" };
+    let part = match separator {
+        // Nothing separates nothing: the text is its only part.
+        "" => (at == 0).then_some(text),
+        _ if n > 0 => text.split(separator).nth(at),
+        _ => text.rsplit(separator).nth(at),
+    };
+    part.unwrap_or("")
 }
 
 fn substr(text: &str, from: i64, length: i64) -> &str {
@@ -299,6 +348,26 @@ mod tests {
 
     fn s(text: &str) -> Value {
         Value::Str(text.into())
+    }
+
+    #[test]
+    fn parts_of_texts_are_found_by_pattern_and_by_separator() {
+        let extract = |args: &[Value]| run(TextFn::RegexpExtract, args);
+        let url = "https://a.b/c?x=1&channel_id=7e&y=2";
+        assert_eq!(extract(&[s(url), s("[?&]channel_id=([^&]*)"), Value::Int(1)]), Ok(s("7e")));
+        assert_eq!(extract(&[s(url), s("c.x=.")]), Ok(s("c?x=1")));
+        assert_eq!(extract(&[s(url), s("z=(.)"), Value::Int(1)]), Ok(s("")));
+        assert_eq!(extract(&[s("b"), s("(a)|b"), Value::Int(1)]), Ok(s("")));
+        assert_eq!(extract(&[Value::Null, s("a")]), Ok(Value::Null));
+        assert!(extract(&[s(url), s("z"), Value::Int(1)]).unwrap_err().contains("no group 1: it has 0"));
+        assert!(extract(&[s(url), s("("), Value::Int(1)]).unwrap_err().contains("bad pattern"));
+        let part = |text, separator, n| run(TextFn::SplitPart, &[s(text), s(separator), Value::Int(n)]).unwrap();
+        for (n, want) in
+            [(1, "https:"), (2, ""), (3, "a.b"), (4, "c"), (5, ""), (0, ""), (-1, "c"), (-4, "https:"), (-5, "")]
+        {
+            assert_eq!(part("https://a.b/c", "/", n), s(want), "part {n}");
+        }
+        assert_eq!((part("a--b", "--", 2), part("a", "", 1), part("a", "", 2)), (s("b"), s("a"), s("")));
     }
 
     #[test]

@@ -68,6 +68,10 @@ one! {
 }
 
 two! {
+    /// The `x` where `y` is largest; of several, the largest.
+    max_by,
+    /// The `x` where `y` is smallest; of several, the smallest.
+    min_by,
     /// Sample covariance.
     covar_samp,
     /// Population covariance.

@@ -189,6 +189,7 @@ impl Taken<'_> {
             _ => &args[..args.len().min(1)],
         };
         let values = match values {
+            [x, y] if matches!(function, Function::MaxBy | Function::MinBy) => vec![x.clone(), y.clone()],
             [x, y] => self.pair(x, y)?,
             values => values.to_vec(),
         };
@@ -209,7 +210,12 @@ impl Taken<'_> {
             let null = self.rows.bind(&crate::expr::null().cast(Type::Int64))?;
             nodes = vec![null; nodes.len()];
         }
-        let args: Vec<Type> = nodes.iter().map(|n| self.rows.node(*n).ty.clone()).collect();
+        let mut args: Vec<Type> = nodes.iter().map(|n| self.rows.node(*n).ty.clone()).collect();
+        if let (Function::MaxBy | Function::MinBy, [x, by]) = (function, &nodes[..]) {
+            // One state, of both.
+            nodes = vec![self.rows.pair(*by, *x)];
+            args.truncate(1);
+        }
         let arg = args.first().cloned().unwrap_or(arg);
         let ty = function.result(name, &arg).map_err(|message| query(expr, message, None))?;
         let class = arg.class().unwrap_or(Class::Bool);

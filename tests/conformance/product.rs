@@ -131,6 +131,13 @@ fn aggregates(ty: &Type) -> Vec<Expr> {
             all.push(call(name, [x(), x()]));
         }
     }
+    if matches!(ty.class(), Some(tidemill::column::Class::Int | tidemill::column::Class::Float)) {
+        for name in ["max_by", "min_by"] {
+            all.push(call(name, [x(), col("y")]));
+            all.push(call(name, [col("y"), x()]));
+            all.push(call(name, [x(), x()]));
+        }
+    }
     all
 }
 

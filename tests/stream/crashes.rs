@@ -37,12 +37,12 @@ pub fn killed(disk: SimulatedDisk, make: Make, at: u64, crash: Crash) -> Result<
     Ok(output(&disk))
 }
 
-/// Kills at every operation, and lets the disk keep what it may.
-fn survives(what: &str, make: Make) {
+/// Kills at every operation, and lets the disk keep what `crashes` says of each.
+fn survives(what: &str, make: Make, crashes: impl Fn(u64) -> Vec<Crash>) {
     let (expected, operations) = straight(make);
     assert!(expected.len() >= 3 && operations > 100, "{what}: {} files, {operations} operations", expected.len());
     for at in 0..operations {
-        for crash in Crash::ALL {
+        for crash in crashes(at) {
             let found = killed(SimulatedDisk::new(), make, at, crash);
             assert_eq!(found.as_ref(), Ok(&expected), "{what}: killed at {at} of {operations}, the disk {crash:?}");
         }
@@ -52,7 +52,7 @@ fn survives(what: &str, make: Make) {
 #[test]
 fn every_crash_state_gives_the_same_output() {
     for mode in MODES {
-        survives(&mode.to_string(), &|disk| query(disk, mode));
+        survives(&mode.to_string(), &|disk| query(disk, mode), |_| Crash::ALL.to_vec());
     }
 }
 
@@ -60,7 +60,17 @@ fn every_crash_state_gives_the_same_output() {
 fn every_crash_state_of_a_query_over_files_gives_the_same_output() {
     let files = Files::new();
     for mode in MODES {
-        survives(&format!("{mode} over files"), &|disk| files.query(disk, mode));
+        survives(&format!("{mode} over files"), &|disk| files.query(disk, mode), |_| Crash::ALL.to_vec());
+    }
+}
+
+#[test]
+fn whatever_a_query_remembers_a_crash_takes_none_of_it() {
+    let files = Files::new();
+    // One kind of crash at each moment, another at the next.
+    let turn = |at: u64| vec![Crash::ALL[at as usize % Crash::ALL.len()]];
+    for (what, make) in files.cases() {
+        survives(what, &*make, turn);
     }
 }
 

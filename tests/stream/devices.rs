@@ -6,7 +6,7 @@ use tidemill::stream::{OutputMode, Query};
 use tidemill::{Engine, Result};
 
 use super::disk::{Crash, SimulatedDisk};
-use super::support::{Target, targets};
+use super::support::{Target, say, targets};
 use super::{Files, Output, output, query};
 
 const MODES: [OutputMode; 3] = [OutputMode::Append, OutputMode::Update, OutputMode::Complete];
@@ -55,6 +55,28 @@ fn every_device_gives_the_same_bytes() {
             assert!(expected.len() >= 3, "{what}: {} files", expected.len());
             for target in rest {
                 assert_eq!(whole(target, make, &what).0, expected, "{what} on {}", target.name);
+            }
+        }
+    }
+    for (what, make) in files.cases() {
+        let run_on = |target: &Target| {
+            let disk = SimulatedDisk::new();
+            match run(make(&disk), &target.engine) {
+                Ok(devices) => on(target, &devices, what),
+                Err(error) if target.gpu.is_some() && error.to_string().contains("stay on the CPU") => {
+                    say(&format!("SKIPPED {what} on {}: {error}", target.name));
+                    return None;
+                }
+                Err(error) => panic!("{what} on {}: {error}", target.name),
+            }
+            Some(output(&disk))
+        };
+        let (first, rest) = targets().split_first().unwrap();
+        let expected = run_on(first).unwrap();
+        assert!(expected.len() >= 3, "{what}: {} files", expected.len());
+        for target in rest {
+            if let Some(found) = run_on(target) {
+                assert_eq!(found, expected, "{what} on {}", target.name);
             }
         }
     }

@@ -94,12 +94,32 @@ impl Source for Rows {
     }
 }
 
-/// Which spans of time a row belongs to, as begin and end. Windows of another kind are tested by writing theirs here.
+/// What is known of a row that was accepted.
+#[derive(Debug, Clone)]
+struct Accepted {
+    at: i64,
+    key: Option<&'static str>,
+    number: i64,
+    /// The watermark before its batch, where it decides.
+    watermark: Option<i64>,
+}
+
+/// A kind of windows, in plain words.
 trait Rule: std::fmt::Debug {
-    /// As a user writes it.
-    fn text(&self) -> String;
-    /// The windows of a row at this time.
-    fn windows(&self, at: i64) -> Vec<(i64, i64)>;
+    /// As a user writes them.
+    fn texts(&self) -> Vec<String>;
+    /// Whether a row at this time is late at a watermark.
+    fn is_late(&self, at: i64, watermark: i64) -> bool;
+    /// Whether a window that ends here is closed at a watermark.
+    fn is_closed(&self, end: i64, watermark: i64) -> bool {
+        end <= watermark
+    }
+    /// The groups of rows: their windows and keys.
+    fn groups(&self, rows: &[Accepted]) -> BTreeMap<Group, Vec<i64>>;
+    /// Whether groups never become one: what mode update needs.
+    fn is_fixed(&self) -> bool {
+        true
+    }
 }
 
 /// Windows that begin every `slide` milliseconds.
@@ -109,7 +129,7 @@ struct Grid {
     slide: i64,
 }
 
-impl Rule for Grid {
+impl Grid {
     fn text(&self) -> String {
         match self.width == self.slide {
             true => format!("tumbling {}ms on at", self.width),
@@ -122,6 +142,87 @@ impl Rule for Grid {
         let near = (at - self.width) / self.slide - 2..=at / self.slide + 2;
         let starts = near.map(|n| n * self.slide).filter(|start| *start <= at && at < start + self.width);
         starts.map(|start| (start, start + self.width)).collect()
+    }
+}
+
+/// One grid, or several beside one another.
+#[derive(Debug, Clone)]
+struct Grids(Vec<Grid>);
+
+impl Grids {
+    fn windows(&self, at: i64) -> Vec<(i64, i64)> {
+        self.0.iter().flat_map(|grid| grid.windows(at)).collect()
+    }
+}
+
+/// Rows in each of their windows that had not ended before.
+fn in_each(rows: &[Accepted], windows: impl Fn(i64) -> Vec<(i64, i64)>) -> BTreeMap<Group, Vec<i64>> {
+    let mut groups: BTreeMap<Group, Vec<i64>> = BTreeMap::new();
+    for row in rows {
+        for window in windows(row.at) {
+            if row.watermark.is_none_or(|watermark| window.1 > watermark) {
+                groups.entry((window, row.key)).or_default().push(row.number);
+            }
+        }
+    }
+    groups
+}
+
+impl Rule for Grids {
+    fn texts(&self) -> Vec<String> {
+        self.0.iter().map(Grid::text).collect()
+    }
+
+    fn is_late(&self, at: i64, watermark: i64) -> bool {
+        self.windows(at).iter().all(|(_, end)| *end <= watermark)
+    }
+
+    fn groups(&self, rows: &[Accepted]) -> BTreeMap<Group, Vec<i64>> {
+        in_each(rows, |at| self.windows(at))
+    }
+}
+
+/// Rows of a key that follow one another in less than a gap. What is late, and what is closed, is decided in steps of a tenth of it.
+#[derive(Debug, Clone, Copy)]
+struct Session(i64);
+
+impl Session {
+    fn step(self, time: i64) -> (i64, i64) {
+        let width = (self.0 / 10).max(1);
+        let start = time.div_euclid(width) * width;
+        (start, start + width)
+    }
+}
+
+impl Rule for Session {
+    fn texts(&self) -> Vec<String> {
+        vec![format!("session {}ms on at", self.0)]
+    }
+
+    fn is_late(&self, at: i64, watermark: i64) -> bool {
+        self.step(at).1 <= watermark
+    }
+
+    fn is_closed(&self, end: i64, watermark: i64) -> bool {
+        end <= self.step(watermark).0
+    }
+
+    fn groups(&self, rows: &[Accepted]) -> BTreeMap<Group, Vec<i64>> {
+        let mut by_key: BTreeMap<_, Vec<(i64, i64)>> = BTreeMap::new();
+        rows.iter().for_each(|row| by_key.entry(row.key).or_default().push((row.at, row.number)));
+        let mut groups = BTreeMap::new();
+        for (key, mut rows) in by_key {
+            rows.sort_unstable();
+            for session in rows.chunk_by(|before, after| after.0 - before.0 < self.0) {
+                let window = (session[0].0, session[session.len() - 1].0 + self.0);
+                groups.insert((window, key), session.iter().map(|row| row.1).collect());
+            }
+        }
+        groups
+    }
+
+    fn is_fixed(&self) -> bool {
+        false
     }
 }
 
@@ -141,46 +242,35 @@ struct Verdict {
     given: BTreeMap<Group, Vec<i64>>,
 }
 
-/// Goes through the rows, batch by batch. Also gives every row that was accepted, with the window it was accepted for.
+/// Goes through the rows, batch by batch. Also gives the groups of all that were accepted.
 fn judge(
     batches: &[Vec<Row>],
     rule: &dyn Rule,
     delay: Option<i64>,
     mode: OutputMode,
 ) -> (Vec<Verdict>, BTreeMap<Group, Vec<i64>>) {
+    let mut accepted: Vec<Accepted> = Vec::new();
     let mut groups: BTreeMap<Group, Vec<i64>> = BTreeMap::new();
     let mut watermark: Option<i64> = None;
     let mut verdicts = Vec::new();
     for rows in batches {
         let mut verdict = Verdict { read: rows.len() as u64, ..Verdict::default() };
-        let mut changed = BTreeSet::new();
         let mut latest = None;
         // In mode complete nothing is forgotten, and so nothing is late.
-        let has_ended = |end: i64| mode != OutputMode::Complete && watermark.is_some_and(|watermark| end <= watermark);
+        let decides = watermark.filter(|_| mode != OutputMode::Complete);
         for row in rows {
-            let Some(at) = row.at else {
-                match (row.kept, row.sound) {
-                    (false, _) => verdict.filtered += 1,
-                    (_, false) => verdict.rejected += 1,
-                    _ => verdict.untimed += 1,
-                }
-                continue;
-            };
-            match (row.kept, row.sound) {
-                (false, _) => verdict.filtered += 1,
-                (_, false) => verdict.rejected += 1,
-                _ => {
+            match row.at {
+                _ if !row.kept => verdict.filtered += 1,
+                _ if !row.sound => verdict.rejected += 1,
+                None => verdict.untimed += 1,
+                Some(at) => {
+                    // A late row has been seen, too.
                     latest = latest.max(Some(at));
-                    let open: Vec<(i64, i64)> =
-                        rule.windows(at).into_iter().filter(|(_, end)| !has_ended(*end)).collect();
-                    if open.is_empty() {
+                    if decides.is_some_and(|watermark| rule.is_late(at, watermark)) {
                         verdict.late += 1;
-                        continue;
-                    }
-                    verdict.grouped += 1;
-                    for window in open {
-                        groups.entry((window, row.key)).or_default().push(row.number);
-                        changed.insert((window, row.key));
+                    } else {
+                        verdict.grouped += 1;
+                        accepted.push(Accepted { at, key: row.key, number: row.number, watermark: decides });
                     }
                 }
             }
@@ -189,18 +279,17 @@ fn judge(
         if let (Some(latest), Some(delay)) = (latest, delay) {
             watermark = watermark.max(Some(latest - delay));
         }
-        let given = |group: &Group| match mode {
-            OutputMode::Append => {
-                let end = group.0.1;
-                watermark.is_some_and(|watermark| end <= watermark) && before.is_none_or(|before| end > before)
-            }
-            OutputMode::Update => changed.contains(group),
+        let now = rule.groups(&accepted);
+        let closed = |end: i64, at: Option<i64>| at.is_some_and(|watermark| rule.is_closed(end, watermark));
+        let given = |group: &Group, numbers: &[i64]| match mode {
+            OutputMode::Append => closed(group.0.1, watermark) && !closed(group.0.1, before),
+            OutputMode::Update => groups.get(group).is_none_or(|before| before.len() < numbers.len()),
             OutputMode::Complete => true,
         };
-        verdict.given =
-            groups.iter().filter(|(group, _)| given(group)).map(|(group, rows)| (*group, rows.clone())).collect();
+        verdict.given = now.iter().filter(|(g, n)| given(g, n)).map(|(g, n)| (*g, n.clone())).collect();
         verdict.watermark = watermark;
         verdicts.push(verdict);
+        groups = now;
     }
     (verdicts, groups)
 }
@@ -273,12 +362,8 @@ fn stream(
         move |progress: &Progress| told.lock().unwrap().push(progress.clone())
     };
     let source = Rows { batches: batches.to_vec(), next: 0 };
-    let mut query = Query::new(source, job, sink)
-        .window(rule.text().parse().unwrap())
-        .mode(mode)
-        .trigger(Trigger::AvailableNow)
-        .finish(true)
-        .listen(listen);
+    let query = Query::new(source, job, sink).mode(mode).trigger(Trigger::AvailableNow).finish(true).listen(listen);
+    let mut query = rule.texts().iter().fold(query, |query, text| query.window(text.parse().unwrap()));
     if let Some(delay) = delay {
         query = query.watermark(format!("{delay}ms").parse().unwrap());
     }
@@ -344,10 +429,12 @@ fn compare(
     }
     prop_assert!(count >= last.len());
     prop_assert_eq!(last.into_values().collect::<BTreeSet<_>>(), batch_engine(&accepted));
-    // Windows in their order, batch by batch.
-    for rows in &given {
-        let starts: Vec<&str> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
-        prop_assert!(starts.is_sorted(), "{:?}", starts);
+    // Windows in their order, batch by batch; several kinds come one after the other.
+    if rule.texts().len() == 1 {
+        for rows in &given {
+            let starts: Vec<&str> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
+            prop_assert!(starts.is_sorted(), "{:?}", starts);
+        }
     }
     Ok(())
 }
@@ -382,39 +469,61 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Row>>> {
     )
 }
 
-#[test]
-fn every_row_is_accounted_for_and_windows_are_those_of_a_batch_run() {
-    const GRIDS: [Grid; 6] = [
-        Grid { width: 10_000, slide: 10_000 },
-        Grid { width: 10_000, slide: 2_000 },
-        Grid { width: 10_000, slide: 3_000 },
-        Grid { width: 7_500, slide: 7_500 },
-        Grid { width: 6_000, slide: 4_000 },
-        Grid { width: 1_000, slide: 1_000 },
-    ];
+/// Draws cases of a kind of windows; how many rows were late, grouped, and gone another way.
+fn draw(rules: Vec<Arc<dyn Rule>>, cases: u32) -> (u64, u64, u64) {
     let delay = prop_oneof![Just(0), Just(1), 0i64..25_000];
     let mode = prop::sample::select(vec![OutputMode::Append, OutputMode::Update, OutputMode::Complete]);
-    let cases = (batches(), prop::sample::select(GRIDS.to_vec()), delay, mode, any::<bool>());
+    let drawn = (batches(), prop::sample::select(rules), delay, mode, any::<bool>());
     let seen = Mutex::new((0u64, 0u64, 0u64));
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]));
-    let done = runner.run(&cases, |(batches, grid, delay, mode, watermark)| {
+    let done = runner.run(&drawn, |(batches, rule, delay, mode, watermark)| {
+        let mode = if mode == OutputMode::Update && !rule.is_fixed() { OutputMode::Append } else { mode };
         // Append cannot do without one.
         let delay = (watermark || mode == OutputMode::Append).then_some(delay);
-        let (verdicts, _) = judge(&batches, &grid, delay, mode);
+        let (verdicts, _) = judge(&batches, &*rule, delay, mode);
         let mut seen = seen.lock().unwrap();
         seen.0 += verdicts.iter().map(|v| v.late).sum::<u64>();
         seen.1 += verdicts.iter().map(|v| v.grouped).sum::<u64>();
-        seen.2 += verdicts.iter().map(|v| v.rejected.min(1) + v.filtered.min(1) + v.untimed.min(1)).sum::<u64>();
+        seen.2 += verdicts.iter().map(|v| v.rejected + v.filtered + v.untimed).sum::<u64>();
         drop(seen);
-        check(&batches, &grid, delay, mode)
+        check(&batches, &*rule, delay, mode)
     });
     if let Err(error) = done {
         panic!("{error}");
     }
-    // What was drawn must have had some of everything.
-    let (late, grouped, others) = *seen.lock().unwrap();
-    assert!(late > 300 && grouped > 3_000 && others > 300, "{late} late, {grouped} grouped, {others} others");
+    seen.into_inner().unwrap()
+}
+
+/// What was drawn must have had some of everything.
+fn assert_varied((late, grouped, others): (u64, u64, u64), cases: u64) {
+    assert!(
+        late > cases && grouped > 10 * cases && others > 2 * cases,
+        "{late} late, {grouped} grouped, {others} others"
+    );
+}
+
+#[test]
+fn every_row_is_accounted_for_and_windows_are_those_of_a_batch_run() {
+    let grids = [(10_000, 10_000), (10_000, 2_000), (10_000, 3_000), (7_500, 7_500), (6_000, 4_000), (1_000, 1_000)];
+    let rules = grids.map(|(width, slide)| Arc::new(Grids(vec![Grid { width, slide }])) as Arc<dyn Rule>);
+    assert_varied(draw(rules.to_vec(), 300), 300);
+}
+
+#[test]
+fn several_windows_are_each_those_of_a_batch_run() {
+    let grid = |width, slide| Grid { width, slide };
+    let rules: [Arc<dyn Rule>; 2] = [
+        Arc::new(Grids(vec![grid(4_000, 4_000), grid(10_000, 10_000)])),
+        Arc::new(Grids(vec![grid(1_500, 1_500), grid(6_000, 4_000), grid(9_000, 3_000)])),
+    ];
+    assert_varied(draw(rules.to_vec(), 100), 100);
+}
+
+#[test]
+fn sessions_are_those_of_a_batch_run_and_of_a_plain_walk() {
+    let rules = [10_000, 2_000, 777, 1].map(|gap| Arc::new(Session(gap)) as Arc<dyn Rule>);
+    assert_varied(draw(rules.to_vec(), 300), 300);
 }
 
 /// A rule that thinks that a window has its end in it.
@@ -422,26 +531,33 @@ fn every_row_is_accounted_for_and_windows_are_those_of_a_batch_run() {
 struct WithEnds(Grid);
 
 impl Rule for WithEnds {
-    fn text(&self) -> String {
-        self.0.text()
+    fn texts(&self) -> Vec<String> {
+        vec![self.0.text()]
     }
 
-    fn windows(&self, at: i64) -> Vec<(i64, i64)> {
+    fn is_late(&self, at: i64, watermark: i64) -> bool {
+        Grids(vec![self.0]).is_late(at, watermark)
+    }
+
+    fn groups(&self, rows: &[Accepted]) -> BTreeMap<Group, Vec<i64>> {
         let Grid { width, slide } = self.0;
-        let starts = ((at - width) / slide - 2..=at / slide + 2).map(|n| n * slide);
-        starts.filter(|start| *start <= at && at <= start + width).map(|start| (start, start + width)).collect()
+        in_each(rows, |at| {
+            let starts = ((at - width) / slide - 2..=at / slide + 2).map(|n| n * slide);
+            starts.filter(|start| *start <= at && at <= start + width).map(|start| (start, start + width)).collect()
+        })
     }
 }
 
 #[test]
 fn another_rule_is_told_from_this_one() {
-    let grid = Grid { width: 1_000, slide: 1_000 };
+    let second = Grid { width: 1_000, slide: 1_000 };
+    let grid = Grids(vec![second]);
     let row = |at| Row { at: Some(at), key: Some("a"), number: 1, kept: true, sound: true };
     let mode = OutputMode::Append;
     // Two seconds, one of them begun by the row that stands at the end of the other; then a row that is late by one millisecond.
     let batches = [vec![row(0), row(1_000)], vec![row(2_005)], vec![row(999)], vec![row(1_000)]];
     check(&batches, &grid, Some(1_000), mode).unwrap();
-    let with_ends = WithEnds(grid);
+    let with_ends = WithEnds(second);
     assert!(check(&batches, &with_ends, Some(1_000), mode).is_err());
     for other in [999, 1_006, 0] {
         let judged = judge(&batches, &grid, Some(other), mode);

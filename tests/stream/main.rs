@@ -9,6 +9,9 @@ mod mistakes;
 mod queries;
 #[path = "../support/mod.rs"]
 mod support;
+#[allow(dead_code, reason = "an example is a program of its own, too")]
+#[path = "../../examples/ysb.rs"]
+mod ysb;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +21,7 @@ use tidemill::aggregate::{count, max, sum};
 use tidemill::input::OpenOptions;
 use tidemill::output::Format;
 use tidemill::stream::{
-    Disk, FileOrder, FolderSink, FolderSource, Limits, OutputMode, Query, RateSource, Sink, Summary, Trigger,
+    Disk, FileOrder, FolderSink, FolderSource, Limits, Lookup, OutputMode, Query, RateSource, Sink, Summary, Trigger,
 };
 use tidemill::{Device, Engine, Job, Result, col, lit};
 
@@ -112,10 +115,77 @@ impl Files {
     }
 }
 
+/// A query by what it is called; what makes it on a disk.
+type Case<'a> = (&'static str, Box<dyn Fn(&SimulatedDisk) -> Query + 'a>);
+
+impl Files {
+    /// Queries over the files that have more to remember than groups of windows.
+    fn cases(&self) -> Vec<Case<'_>> {
+        // A name that begins with a dot is none of the stream's.
+        let cities = self.0.path().join(".cities.csv");
+        std::fs::write(&cities, "name,country\nRome0,it\nRome1,it\nOslo0,no\nBern1,ch\nUlaanbaatar2,mn\n").unwrap();
+        let on = move |disk: &SimulatedDisk, job: Job| {
+            let pattern = self.0.path().to_str().unwrap();
+            let source = FolderSource::new(pattern, FileOrder::Name, OpenOptions::default()).unwrap();
+            Query::new(source, job, folder_sink(Arc::new(disk.clone())))
+                .watermark("1s".parse().unwrap())
+                .limits(Limits { files: Some(1), ..Limits::default() })
+                .trigger(Trigger::AvailableNow)
+                .checkpoint(CHECKPOINT)
+                .keep(2)
+                .disk(Arc::new(disk.clone()))
+        };
+        let window = |query: Query, text: &str| query.window(text.parse().unwrap());
+        let totals =
+            || Job::new().by(["city"]).aggregate(count().named("trips")).aggregate(sum(col("fare")).named("total"));
+        let countries = move || {
+            let table = tidemill::Input::open(&[&cities], &OpenOptions::default()).unwrap();
+            Lookup::new(table, "city", "name")
+        };
+        let by_country = countries.clone();
+        vec![
+            ("sessions", Box::new(move |disk| window(on(disk, totals()), "session 2s on time"))),
+            (
+                "several windows",
+                Box::new(move |disk| {
+                    window(window(on(disk, totals()), "tumbling 2s on time"), "sliding 6s every 4s on time")
+                }),
+            ),
+            (
+                "the first of each window",
+                Box::new(move |disk| {
+                    let first = Job::new().by(["city", "total"]).order_by("total desc, city").unwrap().limit(1);
+                    window(on(disk, totals()), "tumbling 3s on time").then(first)
+                }),
+            ),
+            (
+                "distinct rows with a table's columns",
+                Box::new(move |disk| {
+                    let job = Job::new().select(col("time")).select(col("city")).select(col("country"));
+                    let distinct = [tidemill::plan::Named::from(col("city"))];
+                    on(disk, job).lookup(countries()).distinct(distinct).event_time(col("time"))
+                }),
+            ),
+            (
+                "groups by a table's column",
+                Box::new(move |disk| {
+                    let job = Job::new().by(["country"]).aggregate(sum(col("fare")).named("total"));
+                    window(on(disk, job).lookup(by_country()), "tumbling 3s on time").finish(true)
+                }),
+            ),
+        ]
+    }
+}
+
 fn run(query: Query) -> Result<Summary> {
     query.start(&engine())?.wait()
 }
 
 fn output(disk: &SimulatedDisk) -> Output {
     disk.output(Path::new(OUTPUT))
+}
+
+#[test]
+fn the_example_counts_views_as_a_loop_does() {
+    ysb::run(60_000).unwrap();
 }

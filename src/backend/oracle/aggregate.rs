@@ -7,7 +7,7 @@ use super::key::{Key, Total};
 use super::real::{self, Reals};
 use super::{Refusal, as_call};
 use crate::Error;
-use crate::column::{Type, Value};
+use crate::column::{Class, Type, Value};
 use crate::expr::{BinaryOp, Binder, Expr, ExprNode, NodeId, UnaryOp, null};
 
 /// The names of all aggregates.
@@ -37,7 +37,14 @@ pub(super) const NAMES: &[&str] = &[
     "count_distinct",
     "top_k",
     "bottom_k",
+    "max_by",
+    "arg_max",
+    "min_by",
+    "arg_min",
 ];
+
+/// Those that find the value beside an extreme.
+const BY: [&str; 4] = ["max_by", "arg_max", "min_by", "arg_min"];
 
 /// One call.
 pub(super) struct Aggregate {
@@ -68,6 +75,8 @@ impl Aggregate {
             ("median", [_]) => (args, 0.5),
             ("count", [] | [_]) => (args, 0.0),
             ("covar_samp" | "covar_pop" | "corr", [_, _]) => (args, 0.0),
+            ("max_by" | "arg_max" | "min_by" | "arg_min", [_, _]) => (args, 0.0),
+            ("max_by" | "arg_max" | "min_by" | "arg_min", _) => return Err(refuse()),
             ("quantile" | "top_k" | "bottom_k" | "covar_samp" | "covar_pop" | "corr", _) => return Err(refuse()),
             (_, [_]) => (args, 0.0),
             _ => return Err(refuse()),
@@ -82,6 +91,13 @@ impl Aggregate {
             arguments.push(node);
         }
         let types: Vec<Type> = arguments.iter().map(|a| binder.node(*a).ty.clone()).collect();
+        if BY.contains(&name) {
+            if types.iter().any(|ty| !matches!(ty.class(), Some(Class::Int | Class::Float))) {
+                return Err(refuse());
+            }
+            let ty = types[0].clone();
+            return Ok(Aggregate { name: name.into(), arguments, types, parameter, ty });
+        }
         // Beside a float, a number is a float too, as in arithmetic.
         if let ([x, y], [a, b]) = (&types[..], values)
             && x.is_float() != y.is_float()
@@ -131,6 +147,13 @@ impl Aggregate {
                 keys.truncate(self.parameter as usize);
                 Some(Value::List(keys.iter().map(Key::value).collect()))
             }
+            name if BY.contains(&name) => {
+                let mut pairs: Vec<(Key, Key, &Value)> =
+                    present.iter().map(|row| (place(&row[1]), place(&row[0]), &row[0])).collect();
+                pairs.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+                let best = if name.contains("max") { pairs.last() } else { pairs.first() };
+                Some(best.map_or(Value::Null, |(_, _, value)| (*value).clone()))
+            }
             "covar_samp" | "covar_pop" | "corr" => {
                 let others: Vec<&Value> = present.iter().map(|row| &row[1]).collect();
                 float(self.pair(&values, &others))
@@ -175,6 +198,14 @@ impl Aggregate {
         }
         let over = BigInt::from(n) * n * x.unit * y.unit * if self.name == "covar_pop" { n } else { n - 1 };
         Some(real::ratio(&products, &over))
+    }
+}
+
+/// A value's place in the order of `min` and `max`, where −0 stands before +0.
+fn place(value: &Value) -> Key {
+    match value {
+        Value::Float(v) => Key::Float(Total::new(*v)),
+        other => Key::new(other),
     }
 }
 

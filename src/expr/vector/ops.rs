@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::kernels::{Arg, Mask, binary, binary_checked, select, unary, unary_checked};
 use super::number::{date_part, date_trunc, divide, float_to_wide, is_wide, power, wide_to_float};
 use super::{Morsel, Vector, VectorData};
+use crate::column::key::{float_order, pair, word_int};
 use crate::column::{Class, Value};
 use crate::expr::program::{Node, NodeId, Op, Program, Rounding};
 use crate::{Error, Result};
@@ -69,6 +70,8 @@ impl<'c> Morsel<'_, 'c> {
             Op::BoolToInt => self.map(node, |a: u8| i64::from(a)),
             Op::IntToFloat => self.map(node, |a: i64| a as f64),
             Op::IntToWide => self.map(node, |a: i64| i128::from(a)),
+            Op::FloatOrder => self.map(node, |a: f64| word_int(float_order(a))),
+            Op::Pair => self.zip(node, |a: i64, b: i64| pair(a, b)),
             Op::WideToInt => self.map_checked(node, |a: i128| (a as i64, i64::try_from(a).is_err())),
             Op::WideToFloat { scale } => self.map(node, |a: i128| wide_to_float(a, *scale)),
             Op::WideScaleUp { digits } => {

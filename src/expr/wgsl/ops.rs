@@ -144,6 +144,8 @@ impl Emitter<'_> {
             (Op::BoolToInt, [x]) => small(&format!("u32({})", x.value)),
             (Op::IntToFloat, [x]) => Made::always(format!("f64_from_i64({})", x.value)),
             (Op::IntToWide, [x]) => Made::always(format!("i128_from_i64({})", x.value)),
+            (Op::FloatOrder, [x]) => Made::always(format!("i64_key(f64_key({}))", x.value)),
+            (Op::Pair, [x, y]) => Made::always(format!("vec4<u32>(i64_key({}), {})", y.value, x.value)),
             (Op::WideToInt, [x]) if !node.checks => Made::always(format!("{}.xy", x.value)),
             (Op::WideToInt, [x]) => self.checked(node, format!("i128_to_i64_checked({})", x.value)),
             (Op::WideToFloat { scale: 0 }, [x]) => Made::always(format!("f64_from_i128({})", x.value)),
