@@ -11,7 +11,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 class Asked:
     """A process that answers each line with a line of JSON."""
 
+    # Those that run, to be ended when something else fails.
+    alive = []
+
     def __init__(self, command, log):
+        Asked.alive.append(self)
         self.log = open(log, "ab")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, start_new_session=True)
 
@@ -27,7 +31,11 @@ class Asked:
 
     def kill(self):
         """As kill -9 does, with what it has started."""
-        os.killpg(self.process.pid, 9)
+        if self in Asked.alive:
+            Asked.alive.remove(self)
+        # Until it is waited for, the id is the process's.
+        if self.process.returncode is None:
+            os.killpg(self.process.pid, 9)
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()

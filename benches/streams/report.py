@@ -17,6 +17,8 @@ def line(cell):
         parts.append(", ".join(f"{seconds:.3f} s" for seconds in cell["seconds"]))
     elif "seconds" in cell:
         parts.append(f"{cell['seconds']:.3f} s")
+    if "failed" in cell:
+        parts.append(cell["failed"])
     if cell.get("right") is False:
         parts.append("WRONG")
     return " ".join(parts)
@@ -138,7 +140,10 @@ def restart_table(cells, rows):
         shown = []
         for engine in ("tidemill", "spark", "flink"):
             found = pick(cells, part="restart", engine=engine, state=state)
-            shown.append(f"{statistics.median(found[0]['seconds']):.3f} ({max(found[0]['seconds']):.3f})" if found else "–")
+            if found and "failed" in found[0]:
+                shown.append(found[0]["failed"])
+            else:
+                shown.append(f"{statistics.median(found[0]['seconds']):.3f} ({max(found[0]['seconds']):.3f})" if found else "–")
         out.append(f"| {name} | {' | '.join(shown)} |")
     return out
 

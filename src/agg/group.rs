@@ -35,6 +35,8 @@ const DIRECT_BITS: u32 = 16;
 /// Where there are many keys, so do packed keys up to this many bits, if at least one slot in so many is likely to be used.
 const DIRECT_BITS_MOST: u32 = 22;
 const DIRECT_SPARSITY: usize = 16;
+/// And up to this many if at least every second slot is: a slot of an array takes a fifth of what an entry of a hash table does.
+const DIRECT_BITS_DENSE: u32 = 28;
 
 /// Multiply and fold: good enough to spread packed keys over a hash table, and one multiplication.
 #[inline]
@@ -49,7 +51,9 @@ fn hash_row(row: &[u64]) -> u64 {
 
 /// Whether packed keys of `bits` bits index an array, for a table that has met `keys` keys.
 fn is_direct(bits: u32, keys: usize) -> bool {
-    bits <= DIRECT_BITS || bits <= DIRECT_BITS_MOST && 1 << bits <= keys.saturating_mul(DIRECT_SPARSITY)
+    bits <= DIRECT_BITS
+        || bits <= DIRECT_BITS_MOST && 1 << bits <= keys.saturating_mul(DIRECT_SPARSITY)
+        || bits <= DIRECT_BITS_DENSE && 1 << bits <= keys.saturating_mul(2)
 }
 
 impl GroupTable {
@@ -62,10 +66,17 @@ impl GroupTable {
 
     /// The table of `groups` distinct keys, which get their numbers in the order they have.
     pub fn of(groups: usize, keys: Vec<KeyColumn>) -> Self {
+        GroupTable::for_all(groups, keys, &[])
+    }
+
+    /// The same, with room for keys that are going to be interned, so many of each.
+    pub fn for_all(groups: usize, keys: Vec<KeyColumn>, coming: &[(usize, &[KeyColumn])]) -> Self {
         let mut table = GroupTable::new(&keys);
         table.layout.cover(&KeyRows::of(&keys));
+        // All at once: each that made the layout wider would have the table built anew.
+        coming.iter().filter(|(rows, _)| *rows > 0).for_each(|(_, keys)| _ = table.layout.cover(&KeyRows::of(keys)));
         (table.columns, table.groups) = (keys, groups);
-        table.rebuild(groups);
+        table.rebuild(groups + coming.iter().map(|(rows, _)| rows).sum::<usize>());
         table
     }
 
@@ -190,23 +201,25 @@ impl GroupTable {
         let mut packed = std::mem::take(&mut self.packed);
         self.layout.pack(&KeyRows::of(&self.columns), self.groups, &mut packed);
         let bits = self.layout.bits();
-        self.index = if is_direct(bits, self.groups.max(coming)) {
+        let likely = self.groups.max(coming);
+        // Twice as many as there are, for more will come; a large table takes long to fill, though, and much memory, and of what comes
+        // some is there.
+        let room = if likely < LARGE { self.groups * 2 } else { (self.groups + likely) / 2 * 9 / 8 };
+        self.index = if is_direct(bits, likely) {
             let mut slots = vec![0; 1 << bits];
             for (group, &key) in packed[0].iter().enumerate() {
                 slots[key as usize] = group as u32 + 1;
             }
             Index::Direct(slots)
         } else if packed.len() == 1 {
-            let mut table = HashTable::with_capacity(self.groups * 2);
-            for (group, &key) in packed[0].iter().enumerate() {
-                table.insert_unique(hash(key), (key, group as u32), |e| hash(e.0));
-            }
+            let mut table = HashTable::with_capacity(room);
+            fill(&mut table, &packed[0]);
             Index::Hash(table)
         } else {
             let stride = packed.len();
             let mut keys = Vec::with_capacity(self.groups * stride);
             (0..self.groups).for_each(|group| keys.extend(packed.iter().map(|plane| plane[group])));
-            let mut table = HashTable::with_capacity(self.groups * 2);
+            let mut table = HashTable::with_capacity(room);
             let at = |group: u32| group as usize * stride..(group as usize + 1) * stride;
             for group in 0..self.groups as u32 {
                 table.insert_unique(hash_row(&keys[at(group)]), group, |&g| hash_row(&keys[at(g)]));
@@ -214,6 +227,42 @@ impl GroupTable {
             Index::Wide { table, keys }
         };
         self.packed = packed;
+    }
+}
+
+/// Keys from which on a table does not fit into a cache.
+const LARGE: usize = 1 << 20;
+/// Parts of a table that are filled one after the other.
+const PARTS: usize = 256;
+
+/// Enters distinct packed keys, numbered in their order, into an empty table. A large one is filled part by part, from so many keys at
+/// a time: each insertion would wait for memory otherwise, and for the address of its page.
+fn fill(table: &mut HashTable<(u64, u32)>, keys: &[u64]) {
+    if keys.len() < LARGE {
+        for (group, &key) in keys.iter().enumerate() {
+            table.insert_unique(hash(key), (key, group as u32), |e| hash(e.0));
+        }
+        return;
+    }
+    // The low bits of a hash say where an entry stands: parts are what the highest of them name. Were that not so, it would be slow.
+    let shift = (table.capacity() * 8 / 7).next_power_of_two().trailing_zeros() - PARTS.trailing_zeros();
+    let part = |key: u64| (hash(key) >> shift) as usize % PARTS;
+    let mut entries = vec![(0, 0); LARGE];
+    for (keys, first) in keys.chunks(LARGE).zip((0..).step_by(LARGE)) {
+        let mut ends = [0; PARTS];
+        keys.iter().for_each(|&key| ends[part(key)] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            (*count, end) = (end, end + *count);
+        }
+        for (&key, group) in keys.iter().zip(first..) {
+            let at = &mut ends[part(key)];
+            entries[*at] = (key, group);
+            *at += 1;
+        }
+        for &(key, group) in &entries[..keys.len()] {
+            table.insert_unique(hash(key), (key, group), |e| hash(e.0));
+        }
     }
 }
 
@@ -257,6 +306,24 @@ mod tests {
         assert_eq!(groups, [4, 2, 3]);
         assert_eq!(table.keys()[0].valid.as_deref(), Some([1, 1, 0, 1, 1].as_slice()));
         assert_eq!(table.keys()[0].lo[0], int_word(5));
+    }
+
+    #[test]
+    fn a_large_table_finds_what_it_was_made_of_and_what_came_after() {
+        // Far apart, so that they do not index an array; and neighbours, which do.
+        for step in [1 << 20, 1] {
+            let groups = LARGE + 1000;
+            let key = |from: usize, to: usize| ints(&(from..to).map(|i| Some(i as i64 * step)).collect::<Vec<_>>());
+            let (old, new) = (key(0, groups), key(groups - 5, groups + 5));
+            let mut table = GroupTable::for_all(groups, vec![old.clone()], &[(10, &[new.clone()])]);
+            assert_eq!(matches!(table.index, Index::Direct(_)), step == 1);
+            let mut found = Vec::new();
+            table.intern(groups, &KeyRows::of(&[old]), &mut found);
+            assert!(found.iter().zip(0..).all(|(group, at)| *group == at));
+            table.intern(10, &KeyRows::of(&[new]), &mut found);
+            assert_eq!(found, (groups as u32 - 5..groups as u32 + 5).collect::<Vec<_>>());
+            assert_eq!(table.len(), groups + 5);
+        }
     }
 
     proptest! {

@@ -1,12 +1,13 @@
 //! The keystone: distinct keys and their states, as columns. Chunks, threads, devices, spill runs and micro-batches all
 //! give a [`Partial`], and one merge serves them all.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::portable::put_groups;
 use super::records::Records;
 use super::state::take_off_nulls;
 use super::{Arg, GroupTable, KeyRows, State, StateSpec};
-use crate::column::KeyColumn;
+use crate::column::{Class, Dictionary, KeyColumn};
 
 /// Distinct keys and one state for each of them and each [`StateSpec`].
 #[derive(Debug, Clone)]
@@ -116,6 +117,15 @@ impl Merger {
         }
     }
 
+    /// Merges in what another merger holds.
+    pub fn push_all(&mut self, other: &Merger) {
+        if other.records.is_some() || !other.rows.is_empty() {
+            return self.push(&other.partial());
+        }
+        let (ids, states) = self.intern(other.table.len(), other.table.keys());
+        states.iter_mut().zip(&other.states).for_each(|(state, from)| state.merge(from, ids));
+    }
+
     /// Merges a partial in that is not needed any more: what can be taken over is not copied. Works on at most `threads`
     /// threads. Gives the number that each of its groups has here.
     pub fn absorb(&mut self, partial: Partial, threads: usize) -> &[u32] {
@@ -144,9 +154,38 @@ impl Merger {
         &self.ids
     }
 
+    /// Merges partials in as [`Merger::absorb`] does, and finds out first how large they will be together.
+    pub fn absorb_all(&mut self, partials: Vec<Partial>, threads: usize) {
+        let mut partials = partials.into_iter().filter(|partial| partial.groups > 0);
+        if self.table.is_empty()
+            && let Some(first) = partials.next()
+        {
+            let rest: Vec<Partial> = partials.collect();
+            let coming: Vec<(usize, &[KeyColumn])> = rest.iter().map(|p| (p.groups, &p.keys[..])).collect();
+            self.table = GroupTable::for_all(first.groups, first.keys, &coming);
+            self.states = first.states;
+            return rest.into_iter().for_each(|partial| _ = self.absorb(partial, threads));
+        }
+        partials.for_each(|partial| _ = self.absorb(partial, threads));
+    }
+
     /// All of it, copied.
     pub fn partial(&self) -> Partial {
-        self.clone().finish()
+        if self.records.is_some() {
+            return self.clone().finish();
+        }
+        // Without the index of the table, which is larger than the keys.
+        let mut states = self.states.clone();
+        add_rows(&mut states, &self.rows);
+        Partial { groups: self.table.len(), keys: self.table.keys().to_vec(), states }
+    }
+
+    /// Appends the bytes of all groups, as [`Partial::put`].
+    pub fn put(&self, out: &mut Vec<u8>) {
+        if self.records.is_some() || !self.rows.is_empty() {
+            return self.partial().put(out);
+        }
+        put_groups(self.table.len(), self.table.keys(), &self.states, out);
     }
 
     /// The listed groups, in the listed order, as a partial of their own.
@@ -167,6 +206,18 @@ impl Merger {
         Partial { groups: groups.len(), keys, states }
     }
 
+    /// The codes of strings in keys and states, by dictionary; some may come more than once.
+    pub fn strings(&self) -> Vec<(Arc<Dictionary>, Vec<u32>)> {
+        let of_key = |key: &KeyColumn| {
+            let dict = key.dict.clone().filter(|_| key.class == Class::Str)?;
+            let codes = key.lo.iter().enumerate().filter(|(group, _)| key.is_valid(*group));
+            Some((dict, codes.map(|(_, &code)| code as u32).collect()))
+        };
+        let of_state = |state: &State| state.strings().map(|(dict, codes)| (Arc::clone(dict), codes));
+        let keys = self.table.keys().iter().filter_map(of_key);
+        keys.chain(self.states.iter().filter_map(of_state)).collect()
+    }
+
     /// Distinct keys so far.
     pub fn groups(&self) -> usize {
         self.table.len()
@@ -182,12 +233,17 @@ impl Merger {
     /// All of it as one partial.
     pub fn finish(mut self) -> Partial {
         self.settle();
-        for state in &mut self.states {
-            if let State::Count(counts) = state {
-                counts.iter_mut().zip(&self.rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
-            }
-        }
+        add_rows(&mut self.states, &self.rows);
         Partial { groups: self.table.len(), keys: self.table.into_keys(), states: self.states }
+    }
+}
+
+/// Adds the rows of groups to all counts of them.
+fn add_rows(states: &mut [State], rows: &[u64]) {
+    for state in states {
+        if let State::Count(counts) = state {
+            counts.iter_mut().zip(rows).for_each(|(count, rows)| *count = count.wrapping_add(*rows));
+        }
     }
 }
 
@@ -195,7 +251,6 @@ impl Merger {
 mod tests {
     use super::super::{Keep, Slice, StateKind};
     use super::*;
-    use crate::column::Class;
     use crate::column::key::int_word;
     use proptest::prelude::*;
     use std::collections::BTreeMap;

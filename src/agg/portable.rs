@@ -22,36 +22,42 @@ impl Partial {
     /// and the words (u64, two for class Wide) or, of strings, a list of texts and a u32 index into it for each group; each state
     /// as its own bytes, after a list of its texts if it is of strings.
     pub fn put(&self, out: &mut Vec<u8>) {
-        put_length(self.groups, out);
-        for key in &self.keys {
-            out.push(u8::from(key.valid.is_some()));
-            out.extend_from_slice(key.valid.as_deref().unwrap_or_default());
-            if key.class == Class::Str {
-                let present = |group: &usize| key.is_valid(*group);
-                let mut codes: Vec<u32> = (0..self.groups).filter(present).map(|group| key.lo[group] as u32).collect();
-                codes.sort_unstable();
-                codes.dedup();
-                put_texts(key.dict.as_ref(), &codes, out);
-                for group in 0..self.groups {
-                    let index = codes.binary_search(&(key.lo[group] as u32)).unwrap_or(0) as u32;
-                    out.extend_from_slice(&index.to_le_bytes());
-                }
-            } else {
-                key.lo.iter().chain(&key.hi).for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        put_groups(self.groups, &self.keys, &self.states, out);
+    }
+}
+
+/// Appends the bytes of groups, as [`Partial::put`].
+pub(super) fn put_groups(groups: usize, keys: &[KeyColumn], states: &[State], out: &mut Vec<u8>) {
+    put_length(groups, out);
+    for key in keys {
+        out.push(u8::from(key.valid.is_some()));
+        out.extend_from_slice(key.valid.as_deref().unwrap_or_default());
+        if key.class == Class::Str {
+            let present = |group: &usize| key.is_valid(*group);
+            let mut codes: Vec<u32> = (0..groups).filter(present).map(|group| key.lo[group] as u32).collect();
+            codes.sort_unstable();
+            codes.dedup();
+            put_texts(key.dict.as_ref(), &codes, out);
+            for group in 0..groups {
+                let index = codes.binary_search(&(key.lo[group] as u32)).unwrap_or(0) as u32;
+                out.extend_from_slice(&index.to_le_bytes());
             }
+        } else {
+            put_words(&key.lo, out);
+            put_words(&key.hi, out);
         }
-        for state in &self.states {
-            match state.strings() {
-                Some((dict, codes)) => {
-                    put_texts(Some(dict), &codes, out);
-                    let mut state = state.clone();
-                    state.recode(None, |code| codes.binary_search(&code).unwrap_or(0) as u32);
-                    state.put(out);
-                }
-                None => {
-                    put_length(0, out);
-                    state.put(out);
-                }
+    }
+    for state in states {
+        match state.strings() {
+            Some((dict, codes)) => {
+                put_texts(Some(dict), &codes, out);
+                let mut state = state.clone();
+                state.recode(None, |code| codes.binary_search(&code).unwrap_or(0) as u32);
+                state.put(out);
+            }
+            None => {
+                put_length(0, out);
+                state.put(out);
             }
         }
     }
@@ -139,6 +145,13 @@ fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
 fn take_words(bytes: &mut &[u8], count: usize) -> Option<Vec<u64>> {
     let words = bytes.split_off(..count.checked_mul(8)?)?.chunks_exact(8);
     Some(words.map(|word| word.try_into().map_or(0, u64::from_le_bytes)).collect())
+}
+
+/// Appends words; as many at a time as the machine copies.
+pub(super) fn put_words(words: &[u64], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + size_of_val(words), 0);
+    out[start..].chunks_exact_mut(8).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
 }
 
 /// The texts of codes: how many, the length of each, and then all of them.

@@ -190,7 +190,7 @@ impl State {
     /// Appends the bytes of the states; [`State::take`] reads them back.
     pub fn put(&self, out: &mut Vec<u8>) {
         match self {
-            State::Count(counts) => counts.iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes())),
+            State::Count(counts) => super::portable::put_words(counts, out),
             State::IntSum(sums) => sums.put(out),
             State::FloatSum(sums) => sums.put(out),
             State::IntProduct(sums) => sums.put(out),

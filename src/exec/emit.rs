@@ -164,6 +164,16 @@ pub(super) fn emit<'a>(
     given.and(state.error.map_or(Ok(rows), |(_, error)| Err(error)))
 }
 
+/// One piece, no longer than a batch, as a batch: nothing to cut, and nothing to share out.
+pub(super) fn emit_one(plan: &Plan, piece: Piece, sink: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<u64> {
+    let rows = piece.rows;
+    if rows > 0 {
+        let schema = result_schema(&plan.outputs);
+        sink(batch(plan, &schema, &[(Arc::new(piece), 0..rows)])?)?;
+    }
+    Ok(rows as u64)
+}
+
 impl Emitter<'_> {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere ends the run anyway.
@@ -278,24 +288,29 @@ impl Emitter<'_> {
     }
 
     fn batch(&self, cuts: &[Cut]) -> Result<RecordBatch> {
-        let rows = cuts.iter().map(|(_, range)| range.len()).sum();
-        let array = |(index, output): (usize, &crate::plan::Output)| {
-            let (mut flat, mut lists) = (Vec::new(), Vec::new());
-            for (piece, range) in cuts {
-                match &piece.columns[index] {
-                    PieceColumn::Flat(column) => flat.push(column.slice(range.clone())),
-                    PieceColumn::Lists { items, starts, ends } => {
-                        lists.push((items, &starts[range.clone()], &ends[range.clone()]));
-                    }
+        batch(self.plan, &self.schema, cuts)
+    }
+}
+
+/// What was cut as one batch.
+fn batch(plan: &Plan, schema: &SchemaRef, cuts: &[Cut]) -> Result<RecordBatch> {
+    let rows = cuts.iter().map(|(_, range)| range.len()).sum();
+    let array = |(index, output): (usize, &crate::plan::Output)| {
+        let (mut flat, mut lists) = (Vec::new(), Vec::new());
+        for (piece, range) in cuts {
+            match &piece.columns[index] {
+                PieceColumn::Flat(column) => flat.push(column.slice(range.clone())),
+                PieceColumn::Lists { items, starts, ends } => {
+                    lists.push((items, &starts[range.clone()], &ends[range.clone()]));
                 }
             }
-            if lists.is_empty() { Column::join_to_arrow(&flat) } else { list_array(&lists, &output.ty) }
-        };
-        let arrays = self.plan.outputs.iter().enumerate().map(array).collect::<Result<Vec<ArrayRef>>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options);
-        batch.map_err(|e| Error::internal(format!("result batch: {e}")))
-    }
+        }
+        if lists.is_empty() { Column::join_to_arrow(&flat) } else { list_array(&lists, &output.ty) }
+    };
+    let arrays = plan.outputs.iter().enumerate().map(array).collect::<Result<Vec<ArrayRef>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options);
+    batch.map_err(|e| Error::internal(format!("result batch: {e}")))
 }
 
 /// A thread that panics leaves a piece unmade: nobody may wait for it.

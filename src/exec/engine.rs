@@ -154,7 +154,7 @@ impl Engine {
         self
     }
 
-    pub(super) fn threads_used(&self) -> usize {
+    pub(crate) fn threads_used(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,

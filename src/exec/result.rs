@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema};
 
-use super::emit::{Make, Piece, Source, Threads, emit};
+use super::emit::{BATCH_ROWS, Make, Piece, Source, Threads, emit, emit_one};
 use super::shuffle::{Found, PARTITION, Shuffled};
 use super::sort::{Term, sort};
 use super::spill::Distributed;
@@ -60,7 +60,12 @@ pub(super) fn finish(
             table.having()?;
             table.piece(plan.limit)
         })?;
-        let rows = emit(plan, threads, pieces([move || Ok(piece)]), None, sink)?;
+        threads.go_on()?;
+        // Starting threads takes longer than making a batch.
+        let rows = match piece.rows <= BATCH_ROWS {
+            true => emit_one(plan, piece, sink)?,
+            false => emit(plan, threads, pieces([move || Ok(piece)]), None, sink)?,
+        };
         return Ok(Finished { groups, rows });
     }
     let shuffled = threads.pool.install(|| Shuffled::new(found, &plan.stage.states, PARTITION));

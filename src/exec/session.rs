@@ -51,6 +51,12 @@ impl Session {
         Ok(Session { engine: engine.clone(), plan, backend, reason, auto, dictionaries, pool })
     }
 
+    /// Goes on with a plan like its own that was just made: with new dictionaries, of which no groups of earlier runs know.
+    pub fn renew(&mut self, plan: Plan) {
+        self.dictionaries = dictionaries(&plan.stage.program);
+        self.plan = plan;
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -74,13 +80,11 @@ impl Session {
         PartialShape { keys, states: stage.states.iter().map(of).collect() }
     }
 
-    /// Bytes that the dictionaries hold, and their strings. They grow with every new string and never shrink.
+    /// Bytes that the dictionaries hold, and their strings: of columns, and of what is computed over rows and groups. They grow with
+    /// every new string and never shrink.
     pub fn strings(&self) -> (usize, usize) {
-        let shape = self.shape();
-        let mut all: Vec<&Arc<Dictionary>> = self.dictionaries.iter().flatten().collect();
-        all.extend(
-            shape.keys.iter().filter_map(|k| k.1.as_ref()).chain(shape.states.iter().filter_map(|s| s.1.as_ref())),
-        );
+        let of_nodes = self.plan.stage.program.own_dictionaries().chain(self.plan.post.own_dictionaries());
+        let mut all: Vec<&Arc<Dictionary>> = self.dictionaries.iter().flatten().chain(of_nodes).collect();
         all.sort_by_key(|dict| Arc::as_ptr(dict));
         all.dedup_by_key(|dict| Arc::as_ptr(dict));
         (all.iter().map(|d| d.heap_bytes()).sum(), all.iter().map(|d| d.len()).sum())

@@ -137,6 +137,11 @@ impl Shared {
         self.nodes[id.index()].dictionary.get_or_init(Dictionary::new)
     }
 
+    /// The dictionaries that nodes have so far.
+    pub fn dictionaries(&self) -> impl Iterator<Item = &Arc<Dictionary>> {
+        self.nodes.iter().filter_map(|node| node.dictionary.get())
+    }
+
     /// The table of node `id` over the strings of its argument `argument`, covering every code `from` has given.
     ///
     /// For [`Op::StrLut`] that is the function; for every other operation it translates codes of `from` into codes of

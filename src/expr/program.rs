@@ -361,6 +361,11 @@ impl Program {
         }
     }
 
+    /// The dictionaries of strings that nodes have made so far.
+    pub fn own_dictionaries(&self) -> impl Iterator<Item = &Arc<Dictionary>> {
+        self.shared.dictionaries()
+    }
+
     /// Where the dictionary of a string-valued node comes from; `None` for other classes.
     pub fn origin(&self, id: NodeId) -> Option<Origin> {
         let node = self.node(id);

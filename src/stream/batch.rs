@@ -6,8 +6,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::going::{Going, Grouping};
-use super::state::{put_pane, take_apart};
+use super::state::{put_pane, take_apart, take_panes};
 use super::{OutputMode, Progress};
+use crate::agg::Partial;
 use crate::exec::{Ledger, RowsRun};
 use crate::input::{self, MemorySource, Reject};
 use crate::plan::{Job, lower_rows};
@@ -36,6 +37,14 @@ pub(super) struct Found {
     pub delta: Vec<u8>,
     /// The watermark after it.
     pub watermark: Option<i64>,
+}
+
+/// What a batch has changed of a state, or all of one, as it was read.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Of rows that were seen: as bytes.
+    keys: Vec<u8>,
+    panes: Vec<(i64, Partial)>,
 }
 
 impl Going {
@@ -109,22 +118,38 @@ impl Going {
         Ok(())
     }
 
-    /// Merges in what was put, or what a batch has changed.
+    /// Reads what was put, or what a batch has changed.
     ///
     /// # Errors
     /// Bytes that are not whole.
-    pub fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub fn decode(&self, mut bytes: &[u8]) -> Result<Kept> {
         let wrong = || Error::internal("a state's checksum is right, and its bytes are not");
-        if let Some(front) = &mut self.front {
+        let mut kept = Kept::default();
+        if self.front.is_some() {
             let length = bytes.split_off(..8).and_then(|length| length.try_into().ok()).map(u64::from_le_bytes);
             let keys = length.and_then(|length| bytes.split_off(..usize::try_from(length).ok()?));
-            front.take(keys.ok_or_else(wrong)?)?;
+            kept.keys = keys.ok_or_else(wrong)?.to_vec();
         }
-        match &mut self.grouping {
-            Some(grouping) => grouping.state.take(&grouping.shape, bytes),
-            None if bytes.is_empty() => Ok(()),
-            None => Err(wrong()),
+        match &self.grouping {
+            Some(grouping) => kept.panes = take_panes(&grouping.shape, bytes)?,
+            None if bytes.is_empty() => {}
+            None => return Err(wrong()),
         }
+        Ok(kept)
+    }
+
+    /// Merges in what was read, in this order.
+    ///
+    /// # Errors
+    /// Bytes that are not whole.
+    pub fn take(&mut self, all: Vec<Kept>) -> Result<()> {
+        if let Some(front) = &mut self.front {
+            all.iter().try_for_each(|kept| front.take(&kept.keys))?;
+        }
+        if let Some(grouping) = &mut self.grouping {
+            grouping.state.take_over(all.into_iter().flat_map(|kept| kept.panes));
+        }
+        Ok(())
     }
 
     /// Forgets what is closed at a watermark that has been reached before.
@@ -201,6 +226,7 @@ impl Grouping {
         }
         watermark = watermark.max(setting.advance);
         let (rows, forgotten) = self.output(setting.mode, before, watermark, &changed)?;
+        self.give_back_strings()?;
         progress.groups_evicted = forgotten as u64;
         progress.groups = self.state.groups() as u64;
         let (strings, _) = self.session.strings();

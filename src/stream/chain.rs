@@ -1,10 +1,14 @@
 //! The states of a checkpoint: a full one, and after it what each batch has changed.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use serde_json::Value as Json;
 
+use super::batch::Kept;
 use super::going::Going;
-use super::log::{Kind, Log};
-use crate::Result;
+use super::log::{Kind, Log, Payload};
+use crate::{Error, Result};
 
 /// A full state is written when the deltas since the last take more than it did, and at least so much: what is written for a batch is
 /// in proportion to what it changed, and what is read to go on is at most twice the state.
@@ -28,7 +32,7 @@ pub(super) fn write_state(
     mut header: Json,
     delta: &[u8],
     going: &Going,
-    position: &Json,
+    position: impl FnOnce() -> Json,
 ) -> Result<Chain> {
     let after = chain.delta_bytes + delta.len() as u64;
     let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
@@ -41,7 +45,7 @@ pub(super) fn write_state(
         let delta_bytes = chain.delta_bytes + payload.len() as u64;
         return Ok(Chain { full: Some(full), delta_bytes, ..chain });
     }
-    header["position"] = position.clone();
+    header["position"] = position();
     let payload = join_state(&header, |out| going.put(out))?;
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })
@@ -56,7 +60,67 @@ fn join_state(header: &Json, groups: impl FnOnce(&mut Vec<u8>) -> Result<()>) ->
     Ok(payload)
 }
 
-pub(super) fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
+/// A state of the chain, read.
+pub(super) struct Link {
+    pub batch: u64,
+    pub bytes: u64,
+    pub header: Json,
+    kept: Kept,
+}
+
+/// From so many bytes on, states are decoded on several threads.
+const MANY: usize = 1 << 20;
+
+/// Takes the states from batch `full` to batch `last` in; `each` is told of each, in their order.
+pub(super) fn read_states(
+    mut states: BTreeMap<u64, Payload>,
+    (full, last): (u64, u64),
+    going: &mut Going,
+    threads: usize,
+    mut each: impl FnMut(&Link) -> Result<()>,
+) -> Result<()> {
+    let bytes: usize = states.range(full..=last).map(|(_, payload)| payload.len()).sum();
+    let payloads: Vec<(u64, Option<Payload>)> = (full..=last).map(|batch| (batch, states.remove(&batch))).collect();
+    let decode = |(batch, payload)| link(batch, payload, going);
+    let links =
+        if bytes < MANY { payloads.into_iter().map(decode).collect() } else { spread(payloads, threads, decode) };
+    let mut all = Vec::new();
+    for link in links {
+        let link = link?;
+        each(&link)?;
+        all.push(link.kept);
+    }
+    going.take(all)
+}
+
+/// What `work` makes of each of `items`, in their order, on so many threads.
+fn spread<T: Send, R: Send>(items: Vec<T>, threads: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let todo = Mutex::new(items.into_iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let go = || {
+        while let Some((at, item)) = next() {
+            let made = work(item);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, made));
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(go)));
+        go();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, made)| made).collect()
+}
+
+fn link(batch: u64, payload: Option<Payload>, going: &Going) -> Result<Link> {
+    let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
+    let payload = payload.ok_or_else(gone)?;
+    let (header, groups) = split_state(&payload).ok_or_else(gone)?;
+    Ok(Link { batch, bytes: payload.len() as u64, header, kept: going.decode(groups)? })
+}
+
+fn split_state(mut payload: &[u8]) -> Option<(Json, &[u8])> {
     let length = u32::from_le_bytes(payload.split_off(..4)?.try_into().ok()?);
     let header = payload.split_off(..length as usize)?;
     Some((serde_json::from_slice(header).ok()?, payload))

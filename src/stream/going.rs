@@ -12,7 +12,7 @@ use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::OutputMode;
 use super::front::Front;
-use super::plan::{StreamPlan, WINDOW_END, WindowTime, Windows, plan};
+use super::plan::{StreamPlan, WINDOW_END, Windows, plan};
 use super::query::Query;
 use super::state::State;
 use super::then::Then;
@@ -59,8 +59,8 @@ impl Going {
             return Ok(Going { schema, front, grouping: None, then: Vec::new(), output });
         }
         let job = front.as_ref().map_or_else(|| query.job.clone(), |front| front.rest(&query.job));
-        let plan = plan(&job, &query.windows, query.watermark.filter(|_| !query.windows.is_empty()), &columns)?;
-        let grouping = Grouping::new(engine, plan)?;
+        let (windows, watermark) = (query.windows.clone(), query.watermark.filter(|_| !query.windows.is_empty()));
+        let grouping = Grouping::new(engine, Box::new(move || plan(&job, &windows, watermark, &columns)))?;
         let mut output = Arc::clone(&grouping.output);
         let mut then = Vec::new();
         for job in &query.then {
@@ -80,14 +80,22 @@ pub(super) struct Grouping {
     pub state: State,
     /// The columns of the result, with the ends of windows.
     pub output: SchemaRef,
+    /// Makes the plan, with dictionaries of its own.
+    pub plan: MakePlan,
+    /// Strings that its dictionaries held when it was last looked whose they are.
+    pub looked: usize,
 }
+
+/// Makes a plan.
+type MakePlan = Box<dyn Fn() -> Result<StreamPlan> + Send + Sync>;
 
 impl Grouping {
     /// Opens what the plan needs.
     ///
     /// # Errors
-    /// As [`Session::new`].
-    pub fn new(engine: &Engine, StreamPlan { plan, windows }: StreamPlan) -> Result<Grouping> {
+    /// As `make` and [`Session::new`].
+    pub fn new(engine: &Engine, make: MakePlan) -> Result<Grouping> {
+        let StreamPlan { plan, windows } = make()?;
         let session = Session::new(engine, plan)?;
         let mut shape = session.shape();
         if let Some(windows) = &windows {
@@ -96,7 +104,7 @@ impl Grouping {
         let state = State::new(&shape, &session.plan().stage.states);
         let has_ends = windows.as_ref().is_some_and(|windows| matches!(windows.cut, Cut::Spans(_)));
         let output = if has_ends { output_schema(&session.schema()) } else { session.schema() };
-        Ok(Grouping { session, windows, shape, state, output })
+        Ok(Grouping { session, windows, shape, state, output, plan: make, looked: 0 })
     }
 
     /// What a batch gives that moves the watermark from `before` to `after`. Windows that are closed after it are forgotten, but
@@ -167,13 +175,36 @@ impl Grouping {
         Ok((rows, forgotten))
     }
 
-    /// Whether a window over processing time that has groups ends after `before` and not after `now`.
-    pub fn is_due(&self, before: Option<i64>, now: i64) -> bool {
-        match &self.windows {
-            Some(Windows { cut: Cut::Spans(spans), time: WindowTime::Processing, .. }) => {
-                spans.iter().any(|&spans| !self.state.closed(spans, before, now).is_empty())
+    /// Whether something closes, or is forgotten, that would not be at watermark `before` and is at `to`.
+    pub fn is_due(&self, mode: OutputMode, before: Option<i64>, to: i64) -> bool {
+        let Some(windows) = &self.windows else { return false };
+        match (mode, &windows.cut) {
+            (OutputMode::Complete, _) => false,
+            (OutputMode::Update, cut) => self.state.has(|pane| cut.is_over(pane, to)),
+            (OutputMode::Append, Cut::Spans(spans)) => {
+                spans.iter().any(|&spans| !self.state.closed(spans, before, to).is_empty())
             }
-            _ => false,
+            // What such a pane has is closed, or has become part of a later one.
+            (OutputMode::Append, Cut::Sessions(sessions)) => {
+                let ends = |pane: i64| pane.saturating_add(sessions.pane).saturating_add(sessions.gap);
+                self.state.has(|pane| ends(pane) <= sessions.bound(to))
+            }
+        }
+    }
+
+    /// The watermark at which every window that has groups is closed; `None` if there is none.
+    pub fn last_end(&self) -> Option<i64> {
+        let windows = self.windows.as_ref()?;
+        match &windows.cut {
+            Cut::Spans(spans) => {
+                let pane = self.state.last_pane()?;
+                spans.iter().map(|spans| spans.last_end(pane)).max()
+            }
+            // All rows of the last pane that can be: no later than its end.
+            Cut::Sessions(sessions) => {
+                let end = self.state.last_pane()?.saturating_add(sessions.pane).saturating_add(sessions.gap);
+                Some(sessions.pane_of(end.saturating_add(sessions.pane - 1)))
+            }
         }
     }
 

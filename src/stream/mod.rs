@@ -17,6 +17,7 @@ mod going;
 pub mod log;
 mod lookup;
 mod mode;
+mod pace;
 mod plan;
 mod progress;
 mod promise;
@@ -25,6 +26,7 @@ mod runner;
 pub mod sink;
 pub mod source;
 mod state;
+mod strings;
 mod then;
 mod window;
 
@@ -32,7 +34,7 @@ pub use log::{Disk, DiskFile, SystemDisk};
 pub use lookup::Lookup;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
-pub use query::{Handle, Listener, Query, Summary};
+pub use query::{Clock, Handle, Listener, Query, Summary};
 pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
 pub use source::{
     FileOrder, FolderSource, Limits, LinesSource, NexmarkRows, NexmarkSource, RateSource, Source, TailSource,

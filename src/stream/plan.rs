@@ -50,6 +50,15 @@ pub(crate) enum WindowTime {
 }
 
 impl Windows {
+    /// So many milliseconds in ticks, begun ones not counted.
+    pub fn ticks_of(&self, milliseconds: i64) -> i64 {
+        match &self.ty {
+            Type::Timestamp(unit) if unit.per_second() >= 1000 => milliseconds.saturating_mul(unit.per_second() / 1000),
+            Type::Timestamp(_) => milliseconds / 1000,
+            _ => milliseconds / (DAY / 1_000_000),
+        }
+    }
+
     /// The keys that a plan has for the window itself, before those of the job.
     pub fn keys(&self) -> usize {
         match self.cut {
@@ -69,6 +78,8 @@ pub(crate) struct Beside {
     pub event_time: bool,
     /// A second stage.
     pub then: bool,
+    /// A silent source is to be told from a slow one.
+    pub idle: bool,
 }
 
 /// Refuses what no stream can give.
@@ -88,6 +99,9 @@ pub(crate) fn check(
             "a second stage is over whole windows, or all groups: there is neither",
             "take --window and mode append, or mode complete",
         );
+    }
+    if beside.idle && watermark.is_none() {
+        return refuse("there is no watermark that a silent source could hold", "add --watermark, or leave out --idle");
     }
     if beside.event_time && !beside.distinct {
         return refuse(
@@ -358,7 +372,7 @@ mod tests {
         assert!(check(&rows, Some(&window), delay, Append).unwrap().contains("in no window"));
         assert!(check(&rows, None, delay, Append).unwrap().contains("have no watermark"));
         let beside = |job, mode, beside| super::check(job, &[], delay, mode, beside).map_err(|e| e.to_string());
-        let distinct = Beside { distinct: true, event_time: true, then: false };
+        let distinct = Beside { distinct: true, event_time: true, ..Beside::default() };
         assert_eq!(beside(&rows, Append, distinct), Ok(()));
         assert_eq!(beside(&plain, Update, distinct), Ok(()));
         let then = Beside { then: true, ..Beside::default() };

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::log::{Disk, SystemDisk};
 use super::runner::Runner;
@@ -50,6 +50,9 @@ pub struct Query {
     pub(super) mode: OutputMode,
     pub(super) trigger: Trigger,
     pub(super) limits: Limits,
+    pub(super) max_latency: Option<Interval>,
+    pub(super) idle: Option<Interval>,
+    pub(super) clock: Clock,
     pub(super) guarantee: Option<Guarantee>,
     pub(super) checkpoint: Option<PathBuf>,
     pub(super) keep: u64,
@@ -60,6 +63,13 @@ pub struct Query {
 
 /// Is told of every batch that is done.
 pub type Listener = Box<dyn FnMut(&Progress) + Send>;
+
+/// Tells the time in milliseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+fn system_time() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
 
 /// What a query did in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,6 +110,9 @@ impl Query {
             mode: OutputMode::default(),
             trigger: Trigger::default(),
             limits: Limits::default(),
+            max_latency: None,
+            idle: None,
+            clock: Arc::new(system_time),
             guarantee: None,
             checkpoint: None,
             keep: Self::KEEP,
@@ -164,6 +177,27 @@ impl Query {
     /// What a batch reads at most.
     pub fn limits(mut self, limits: Limits) -> Query {
         self.limits = limits;
+        self
+    }
+
+    /// How long a batch is to take at most, about: what it reads is fitted to that, within the limits. A first batch is small; one that
+    /// took too long is followed by one that is that much smaller.
+    pub fn max_latency(mut self, target: Interval) -> Query {
+        self.max_latency = Some(target);
+        self
+    }
+
+    /// After so long without a row the watermark goes on with the clock, as if rows came whose event times rise as time does: windows are
+    /// closed that would wait for rows of a source that has fallen silent. What it decides is logged, so a batch that is done again
+    /// decides alike; rows that come afterwards may be late.
+    pub fn idle(mut self, after: Interval) -> Query {
+        self.idle = Some(after);
+        self
+    }
+
+    /// The clock of processing time and of [`Query::idle`]: milliseconds since 1970; the system's unless it is set.
+    pub fn clock(mut self, clock: Clock) -> Query {
+        self.clock = clock;
         self
     }
 
@@ -324,14 +358,16 @@ fn run(
                     break;
                 }
             }
-            None if runner.is_due() => told(runner.close()?, &mut summary),
             None if runner.is_over() => break,
             // What comes once and is not there yet, a pipe's next lines, is waited for: it ends by itself.
             None if matches!(trigger, Trigger::AvailableNow | Trigger::Once) && runner.is_replayable() => break,
-            None => {
-                std::thread::park_timeout(pause);
-                pause = (pause * 2).min(LATEST);
-            }
+            None => match runner.close_what_is_due()? {
+                Some(progress) => told(progress, &mut summary),
+                None => {
+                    std::thread::park_timeout(pause);
+                    pause = (pause * 2).min(LATEST);
+                }
+            },
         }
     }
     if !stop.load(Ordering::Acquire)

@@ -1,19 +1,20 @@
 //! One batch after the other: plan, log, group, merge, give, commit.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
 use super::batch::{Found, Setting};
-use super::chain::{Chain, forget, split_state, write_state};
+use super::chain::{Chain, forget, read_states, write_state};
 use super::front::Front;
-use super::going::Going;
-use super::log::{Kind, Log, Offsets, Recovery, pretty, recover};
-use super::plan::{Beside, check};
+use super::going::{Going, Grouping};
+use super::log::{Kind, Log, Offsets, Payload, ReadOnce, Recovery, pretty, recover};
+use super::pace::Pace;
+use super::plan::{Beside, WindowTime, check};
 use super::promise::{fresh_name, guarantee, lock};
 use super::query::Query;
 use super::sink::BatchOutput;
@@ -35,15 +36,17 @@ pub(super) struct Runner {
     /// The columns of the source, as soon as they are known.
     going: Option<Going>,
     recovery: Recovery,
+    /// The states that were looked at for it.
+    states: BTreeMap<u64, Payload>,
     /// Batches to be done again.
     again: VecDeque<u64>,
     next: u64,
     watermark: Option<i64>,
+    /// Since there is nothing new: the watermark as rows have left it, and when that was found, in milliseconds since 1970.
+    silent: Option<(i64, i64)>,
+    pace: Option<Pace>,
     chain: Chain,
 }
-
-/// The watermark that closes every window.
-const END: i64 = i64::MAX;
 
 /// All of a job, in words.
 fn said(job: &Job) -> String {
@@ -60,17 +63,13 @@ fn said(job: &Job) -> String {
     all.join(", ")
 }
 
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-}
-
 impl Runner {
     pub fn open(query: Query, engine: &Engine) -> Result<Runner> {
         let beside = Beside {
             distinct: !query.distinct.is_empty(),
             event_time: query.event_time.is_some(),
             then: !query.then.is_empty(),
+            idle: query.idle.is_some(),
         };
         check(&query.job, &query.windows, query.watermark, query.mode, beside)?;
         let guarantee = guarantee(&query)?;
@@ -83,9 +82,12 @@ impl Runner {
             notes: Vec::new(),
             going: None,
             recovery: Recovery::default(),
+            states: BTreeMap::new(),
             again: VecDeque::new(),
             next: 0,
             watermark: None,
+            silent: None,
+            pace: query.max_latency.map(|target| Pace::new(target.duration(), query.limits)),
             chain: Chain::default(),
             query,
         };
@@ -97,7 +99,9 @@ impl Runner {
             runner.notes.extend(wrong);
             if let Some(metadata) = metadata {
                 known = Some(runner.take_metadata(&metadata, &folder)?);
-                runner.recovery = recover(&log)?;
+                let once = ReadOnce::new(&log);
+                runner.recovery = recover(&once)?;
+                runner.states = once.into_states();
                 runner.notes.extend(runner.recovery.warnings.iter().map(|w| format!("{}: {w}", folder.display())));
             }
             runner.log = Some(log);
@@ -243,7 +247,6 @@ impl Runner {
 
     /// Reads the state of the last batch that is done.
     fn load(&mut self, going: &mut Going) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
         self.again = std::mem::take(&mut self.recovery.again).into();
         if !self.query.source.is_replayable() && !self.again.is_empty() {
             let source = self.query.source.description();
@@ -252,22 +255,21 @@ impl Runner {
             self.again.clear();
         }
         let Some((last, full)) = self.recovery.last else { return Ok(()) };
-        for batch in full..=last {
-            let gone = || Error::internal(format!("the state of batch {batch} was whole, and is not"));
-            let payload = log.read(Kind::State, batch)?.and_then(Result::ok).ok_or_else(gone)?;
-            let (header, bytes) = split_state(&payload).ok_or_else(gone)?;
-            if batch == full {
-                self.query.source.restore(header.get("position").unwrap_or(&Json::Null))?;
-                self.chain = Chain { full: Some(full), full_bytes: payload.len() as u64, delta_bytes: 0 };
+        let (chain, watermark, source) = (&mut self.chain, &mut self.watermark, &mut self.query.source);
+        let states = std::mem::take(&mut self.states);
+        read_states(states, (full, last), going, self.engine.threads_used(), |link| {
+            if link.batch == full {
+                source.restore(link.header.get("position").unwrap_or(&Json::Null))?;
+                *chain = Chain { full: Some(full), full_bytes: link.bytes, delta_bytes: 0 };
             } else {
-                if let Some(range) = header.get("range").filter(|range| !range.is_null()) {
-                    self.query.source.replay(range)?;
+                if let Some(range) = link.header.get("range").filter(|range| !range.is_null()) {
+                    source.replay(range)?;
                 }
-                self.chain.delta_bytes += payload.len() as u64;
+                chain.delta_bytes += link.bytes;
             }
-            going.take(bytes)?;
-            self.watermark = header.get("watermark").and_then(Json::as_i64);
-        }
+            *watermark = link.header.get("watermark").and_then(Json::as_i64);
+            Ok(())
+        })?;
         if let (Some(watermark), true) = (self.watermark, self.query.mode != OutputMode::Complete) {
             going.forget(watermark);
         }
@@ -287,34 +289,57 @@ impl Runner {
         if let Some(batch) = self.again.pop_front() {
             return self.do_again(batch, started).map(Some);
         }
-        let limits = if all { super::Limits::default() } else { self.query.limits };
+        let limits = match (&self.pace, all) {
+            (_, true) => super::Limits::default(),
+            (Some(pace), _) => pace.limits(),
+            (None, _) => self.query.limits,
+        };
         let Some(range) = self.query.source.plan(&limits)? else { return Ok(None) };
-        self.do_batch(range, None, started).map(Some)
+        self.silent = None;
+        let extent = self.query.source.extent(&range);
+        let progress = self.do_batch(range, None, started)?;
+        if let Some(pace) = &mut self.pace {
+            pace.saw(extent, started.elapsed());
+        }
+        Ok(Some(progress))
     }
 
-    /// Closes every window that is open, if that was asked for and there is one.
+    /// Closes every window that is open, if that was asked for and there is one: the watermark goes to the end of the last of them, and
+    /// no further, for what a later run reads is not late for its being later.
     pub fn finish(&mut self) -> Result<Option<Progress>> {
         let started = Instant::now();
         let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
-        let open = grouping.is_some_and(|grouping| grouping.windows.is_some() && grouping.state.groups() > 0);
-        let gives = open && self.query.finish && self.query.mode == OutputMode::Append;
-        if !gives || self.has_again() {
+        let gives = self.query.finish && self.query.mode == OutputMode::Append && !self.has_again();
+        match grouping.and_then(Grouping::last_end).filter(|_| gives) {
+            Some(end) => self.do_batch(Json::Null, Some(end), started).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Does a batch without a range, that moves the watermark to where the clock has got it, if that closes something: windows of
+    /// processing time, or those that wait for rows of a source that has fallen silent.
+    pub fn close_what_is_due(&mut self) -> Result<Option<Progress>> {
+        let started = Instant::now();
+        let now = (self.query.clock)();
+        let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
+        let Some(windows) = grouping.and_then(|grouping| grouping.windows.as_ref()) else { return Ok(None) };
+        let to = match (windows.time, self.query.idle, self.watermark) {
+            (WindowTime::Processing, ..) => now,
+            (WindowTime::Event { .. }, Some(idle), Some(watermark)) => {
+                let (reached, since) = *self.silent.get_or_insert((watermark, now));
+                let quiet = now.saturating_sub(since);
+                if quiet.saturating_mul(1_000_000) < idle.nanos() {
+                    return Ok(None);
+                }
+                reached.saturating_add(windows.ticks_of(quiet))
+            }
+            _ => return Ok(None),
+        };
+        let is_due = grouping.is_some_and(|grouping| grouping.is_due(self.query.mode, self.watermark, to));
+        if !self.again.is_empty() || !is_due {
             return Ok(None);
         }
-        self.do_batch(Json::Null, Some(END), started).map(Some)
-    }
-
-    /// Whether windows over processing time are to be closed though nothing new has come.
-    pub fn is_due(&self) -> bool {
-        let grouping = self.going.as_ref().and_then(|going| going.grouping.as_ref());
-        self.again.is_empty()
-            && self.query.mode == OutputMode::Append
-            && grouping.is_some_and(|grouping| grouping.is_due(self.watermark, now()))
-    }
-
-    /// Does a batch without a range that moves the watermark of processing time to now.
-    pub fn close(&mut self) -> Result<Progress> {
-        self.do_batch(Json::Null, Some(now()), Instant::now())
+        self.do_batch(Json::Null, Some(to), started).map(Some)
     }
 
     fn do_again(&mut self, batch: u64, started: Instant) -> Result<Progress> {
@@ -361,8 +386,9 @@ impl Runner {
 
     /// The time of a batch that is planned now. Processing time never goes back, whatever the clock does.
     fn time(&self) -> i64 {
+        let now = (self.query.clock)();
         let processing = self.query.windows.iter().any(|window| window.on == Time::Processing);
-        self.watermark.filter(|watermark| processing && *watermark != END).map_or(now(), |before| now().max(before))
+        self.watermark.filter(|_| processing).map_or(now, |before| now.max(before))
     }
 
     /// Does a batch whose range is logged.
@@ -393,7 +419,7 @@ impl Runner {
         step(&mut progress, "addBatch");
         if let Some(log) = &self.log {
             let header = json!({ "range": offsets.range, "watermark": watermark });
-            self.chain = write_state(log, batch, self.chain, header, &delta, going, &self.query.source.position())?;
+            self.chain = write_state(log, batch, self.chain, header, &delta, going, || self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
         let sink = &mut self.query.sink;

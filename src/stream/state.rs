@@ -1,5 +1,6 @@
 //! The state of a query: the groups of all panes that are still open, each pane's for itself, so that a closed one is dropped whole.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::plan::{WindowTime, Windows};
@@ -98,6 +99,11 @@ impl State {
         self.panes.values().map(Merger::groups).sum()
     }
 
+    /// The groups of each pane.
+    pub fn mergers(&self) -> impl Iterator<Item = &Merger> {
+        self.panes.values()
+    }
+
     /// Bytes held.
     pub fn heap_bytes(&self) -> usize {
         self.panes.values().map(Merger::heap_bytes).sum()
@@ -105,7 +111,17 @@ impl State {
 
     /// Merges groups of a pane in; which of the pane's groups they are.
     pub fn merge(&mut self, pane: i64, partial: Partial) -> Vec<u32> {
-        self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs)).absorb(partial, 1).to_vec()
+        self.pane(pane).absorb(partial, 1).to_vec()
+    }
+
+    /// The last pane that has groups.
+    pub fn last_pane(&self) -> Option<i64> {
+        self.panes.last_key_value().map(|(&pane, _)| pane)
+    }
+
+    /// Whether there is a pane of which this is true.
+    pub fn has(&self, is: impl Fn(i64) -> bool) -> bool {
+        self.panes.keys().any(|&pane| is(pane))
     }
 
     /// The starts of the windows that have groups and end after `before` and not after `until`, ascending.
@@ -131,22 +147,29 @@ impl State {
                 Some(changed) => merger.gather(changed.get(&pane).map_or(&[], Vec::as_slice)),
             },
             (Some(first), Some(second)) => {
-                let mut all = Merger::new(&self.keys, &self.specs);
-                // Those that changed come first, so that they have the first numbers.
-                let mut count = 0;
-                if let Some(changed) = changed {
-                    for pane in spans.panes(window) {
-                        if let (Some(groups), Some(merger)) = (changed.get(&pane), self.panes.get(&pane)) {
-                            let keys = merger.gather(groups).keys;
-                            all.intern(groups.len(), &keys);
-                        }
-                    }
-                    count = all.groups();
-                }
-                [first, second].into_iter().chain(panes).for_each(|(_, merger)| all.push(&merger.partial()));
+                let all = [first, second].into_iter().chain(panes);
                 match changed {
-                    None => all.finish(),
-                    Some(_) => all.gather(&(0..count as u32).collect::<Vec<_>>()),
+                    None => {
+                        // Neighbouring panes have much the same keys: with the table of the largest, few of the others' are new.
+                        let mut all: Vec<&Merger> = all.map(|(_, merger)| merger).collect();
+                        all.sort_by_key(|merger| Reverse(merger.groups()));
+                        let mut whole = all[0].clone();
+                        all[1..].iter().for_each(|merger| whole.push_all(merger));
+                        whole.finish()
+                    }
+                    Some(changed) => {
+                        let mut whole = Merger::new(&self.keys, &self.specs);
+                        // Those that changed come first, so that they have the first numbers.
+                        for pane in spans.panes(window) {
+                            if let (Some(groups), Some(merger)) = (changed.get(&pane), self.panes.get(&pane)) {
+                                let keys = merger.gather(groups).keys;
+                                whole.intern(groups.len(), &keys);
+                            }
+                        }
+                        let count = whole.groups() as u32;
+                        all.for_each(|(_, merger)| whole.push_all(merger));
+                        whole.gather(&(0..count).collect::<Vec<_>>())
+                    }
                 }
             }
         };
@@ -236,24 +259,37 @@ impl State {
     /// Appends the bytes of all groups, as [`put_pane`].
     pub fn put(&self, out: &mut Vec<u8>) {
         for (&pane, merger) in &self.panes {
-            put_pane(pane, &merger.partial(), out);
+            out.extend_from_slice(&pane.to_le_bytes());
+            merger.put(out);
         }
     }
 
-    /// Merges in what [`put_pane`] has put, to the end of `bytes`.
-    ///
-    /// # Errors
-    /// Bytes that are not whole, though their checksum is right; a dictionary is full.
-    pub fn take(&mut self, shape: &PartialShape, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            let pane = bytes.split_off(..8).and_then(|pane| pane.try_into().ok()).map(i64::from_le_bytes);
-            let (Some(pane), Some(partial)) = (pane, shape.take(&mut bytes)?) else {
-                return Err(Error::internal("a state's checksum is right, and its bytes are not"));
-            };
-            self.merge(pane, partial);
-        }
-        Ok(())
+    /// Merges groups of panes in that came from a checkpoint.
+    pub fn take_over(&mut self, all: impl IntoIterator<Item = (i64, Partial)>) {
+        let mut panes: BTreeMap<i64, Vec<Partial>> = BTreeMap::new();
+        all.into_iter().for_each(|(pane, partial)| panes.entry(pane).or_default().push(partial));
+        panes.into_iter().for_each(|(pane, partials)| self.pane(pane).absorb_all(partials, 1));
     }
+
+    fn pane(&mut self, pane: i64) -> &mut Merger {
+        self.panes.entry(pane).or_insert_with(|| Merger::new(&self.keys, &self.specs))
+    }
+}
+
+/// Reads what [`put_pane`] has put, to the end of `bytes`.
+///
+/// # Errors
+/// Bytes that are not whole, though their checksum is right; a dictionary is full.
+pub(crate) fn take_panes(shape: &PartialShape, mut bytes: &[u8]) -> Result<Vec<(i64, Partial)>> {
+    let mut panes = Vec::new();
+    while !bytes.is_empty() {
+        let pane = bytes.split_off(..8).and_then(|pane| pane.try_into().ok()).map(i64::from_le_bytes);
+        let (Some(pane), Some(partial)) = (pane, shape.take(&mut bytes)?) else {
+            return Err(Error::internal("a state's checksum is right, and its bytes are not"));
+        };
+        panes.push((pane, partial));
+    }
+    Ok(panes)
 }
 
 /// A key of times.

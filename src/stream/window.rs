@@ -267,6 +267,11 @@ impl Spans {
         pane.saturating_sub(pane.rem_euclid(self.slide))
     }
 
+    /// The end of the last window that a pane is in.
+    pub fn last_end(self, pane: i64) -> i64 {
+        self.end(self.last(pane))
+    }
+
     /// The starts of the windows that a pane is in, ascending.
     pub fn windows(self, pane: i64) -> impl Iterator<Item = i64> {
         let last = self.last(pane);
@@ -281,7 +286,7 @@ impl Spans {
 
     /// Whether every window that a pane is in has ended at the watermark: rows for it are late, and it can be forgotten.
     pub fn is_over(self, pane: i64, watermark: i64) -> bool {
-        self.end(self.last(pane)) <= watermark
+        self.last_end(pane) <= watermark
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tidemill::stream::{OutputMode, Query};
 use tidemill::{Engine, Result};
 
+use super::crashes::Make;
 use super::disk::{Crash, SimulatedDisk};
 use super::support::{Target, say, targets};
 use super::{Files, Output, output, query};
@@ -35,7 +36,7 @@ fn on(target: &Target, devices: &[String], what: &str) {
     }
 }
 
-fn whole(target: &Target, make: &dyn Fn(&SimulatedDisk) -> Query, what: &str) -> (Output, u64) {
+fn whole(target: &Target, make: Make, what: &str) -> (Output, u64) {
     let disk = SimulatedDisk::new();
     let devices = run(make(&disk), &target.engine).unwrap();
     on(target, &devices, what);
@@ -46,7 +47,7 @@ fn whole(target: &Target, make: &dyn Fn(&SimulatedDisk) -> Query, what: &str) ->
 fn every_device_gives_the_same_bytes() {
     let files = Files::new();
     for mode in MODES {
-        let made: [(&str, &dyn Fn(&SimulatedDisk) -> Query); 2] =
+        let made: [(&str, Make); 2] =
             [("made rows", &|disk| query(disk, mode)), ("files", &|disk| files.query(disk, mode))];
         for (what, make) in made {
             let what = format!("{what}, {mode}");

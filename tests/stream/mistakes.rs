@@ -13,11 +13,12 @@ use super::crashes::{Make, killed, straight};
 use super::disk::{Crash, SimulatedDisk};
 use super::{CHECKPOINT, OUTPUT, folder_sink, query, query_on};
 
-/// Crashes after which the output, or what is said of the checkpoint, is not that of a run that nothing happened to.
+/// Crashes, one at each operation, after which the output, or what is said of the checkpoint, is not that of a run that nothing happened to.
 fn wrong(make: Make) -> usize {
     let (expected, operations) = straight(make);
     assert!(expected.values().map(String::len).sum::<usize>() > 300, "{expected:?}");
-    let found = (0..operations).flat_map(|at| Crash::ALL.map(|crash| killed(SimulatedDisk::new(), make, at, crash)));
+    let crash = |at: u64| Crash::ALL[at as usize % Crash::ALL.len()];
+    let found = (0..operations).map(|at| killed(SimulatedDisk::new(), make, at, crash(at)));
     found.filter(|found| found.as_ref() != Ok(&expected)).count()
 }
 
@@ -90,14 +91,14 @@ fn a_commit_before_the_output_is_found() {
     // The same disk that puts nothing off makes no difference.
     assert_eq!(wrong(&|disk| commits_first(disk, "/nowhere")), 0);
     let found = wrong(&|disk| commits_first(disk, OUTPUT));
-    // In each batch with output there are some moments between.
-    assert!(found >= 10, "{found}");
+    // In each batch with output there are some moments between, of which one crash in four is drawn.
+    assert!(found >= 4, "{found}");
 }
 
 #[test]
 fn a_commit_before_the_state_is_found() {
     let found = wrong(&|disk| commits_first(disk, "/checkpoint/state"));
-    assert!(found >= 10, "{found}");
+    assert!(found >= 4, "{found}");
 }
 
 /// A disk that hides the markers of batches from whoever reads them.
@@ -218,5 +219,5 @@ fn a_sink_that_ignores_its_marker_is_found() {
     };
     assert_eq!(wrong(&|disk| appends(disk, true)), 0);
     let found = wrong(&|disk| appends(disk, false));
-    assert!(found >= 10, "{found}");
+    assert!(found >= 4, "{found}");
 }

@@ -360,40 +360,6 @@ fn a_window_of_processing_time_is_that_of_its_batch_and_closes_by_the_clock() {
             Ok(())
         })
     };
-    struct NeverOver(RateSource);
-    impl tidemill::stream::Source for NeverOver {
-        fn description(&self) -> String {
-            self.0.description()
-        }
-        fn is_replayable(&self) -> bool {
-            true
-        }
-        fn schema(
-            &mut self,
-            known: Option<&tidemill::column::Schema>,
-        ) -> tidemill::Result<Option<tidemill::column::Schema>> {
-            self.0.schema(known)
-        }
-        fn plan(&mut self, limits: &Limits) -> tidemill::Result<Option<serde_json::Value>> {
-            self.0.plan(limits)
-        }
-        fn replay(&mut self, range: &serde_json::Value) -> tidemill::Result<()> {
-            self.0.replay(range)
-        }
-        fn open(
-            &mut self,
-            range: &serde_json::Value,
-            schema: &tidemill::column::Schema,
-        ) -> tidemill::Result<Arc<dyn tidemill::input::Source>> {
-            self.0.open(range, schema)
-        }
-        fn position(&self) -> serde_json::Value {
-            self.0.position()
-        }
-        fn restore(&mut self, position: &serde_json::Value) -> tidemill::Result<()> {
-            self.0.restore(position)
-        }
-    }
     let query = Query::new(NeverOver(endless), Job::new().aggregate(count()), sink)
         .window("tumbling 100ms on processing time".parse().unwrap())
         .start(&engine())
@@ -583,4 +549,191 @@ fn what_is_remembered_of_distinct_rows_is_there_after_a_restart_and_a_changed_ta
     std::fs::write(folder.path().join("2.csv"), "time,city,fare\n,Bern,16\n,Rome,32\n,Bonn,64\n").unwrap();
     query(&given, false).start(&engine()).unwrap().wait().unwrap();
     assert_eq!(*given.lock().unwrap(), ["Rome,it,1", "Oslo,,2", "Bern,,8", "Bonn,,64"]);
+}
+
+#[test]
+fn strings_of_closed_windows_are_given_back() {
+    // Ten thousand texts a window that no other has: half a million in all.
+    let job = || {
+        let key = parse("concat('a key that is not short ', cast(value - value % 2 as string))").unwrap();
+        let last = parse("max(concat('x', cast(value as string)))").unwrap();
+        let keys = Job::new().map("key", key).by(["key"]).aggregate(count().named("rows"));
+        keys.aggregate(tidemill::plan::Named { name: Some("last".into()), expr: last })
+    };
+    let source = || RateSource::new(20_000, "1s".parse().unwrap(), Some(50)).unwrap();
+    let (given, told) = collect(|sink| {
+        let query = Query::new(source(), job(), sink).window("tumbling 1s on timestamp".parse().unwrap());
+        query.watermark("0s".parse().unwrap()).finish(true)
+    });
+    let bytes: Vec<u64> = told.iter().map(|progress| progress.state_bytes).collect();
+    let (early, late) = (bytes[..15].iter().max().unwrap(), bytes[15..].iter().max().unwrap());
+    assert!(late < &(early * 3 / 2), "{bytes:?}");
+    // Each text is there once, with what belongs to it.
+    let rows: Vec<String> = given.concat();
+    assert_eq!(rows.len(), 500_000);
+    let mut seen = std::collections::BTreeSet::new();
+    for row in &rows {
+        let cells: Vec<&str> = row.split(',').collect();
+        let number: u64 = cells[2].rsplit(' ').next().unwrap().parse().unwrap();
+        let last = [number, number + 1].map(|value| format!("x{value}")).into_iter().max().unwrap();
+        assert_eq!((cells[3], cells[4]), ("2", last.as_str()), "{row}");
+        assert!(seen.insert(number));
+    }
+}
+
+/// A source that may have more at any time.
+struct NeverOver(RateSource);
+impl tidemill::stream::Source for NeverOver {
+    fn description(&self) -> String {
+        self.0.description()
+    }
+    fn is_replayable(&self) -> bool {
+        true
+    }
+    fn schema(
+        &mut self,
+        known: Option<&tidemill::column::Schema>,
+    ) -> tidemill::Result<Option<tidemill::column::Schema>> {
+        self.0.schema(known)
+    }
+    fn plan(&mut self, limits: &Limits) -> tidemill::Result<Option<serde_json::Value>> {
+        self.0.plan(limits)
+    }
+    fn replay(&mut self, range: &serde_json::Value) -> tidemill::Result<()> {
+        self.0.replay(range)
+    }
+    fn open(
+        &mut self,
+        range: &serde_json::Value,
+        schema: &tidemill::column::Schema,
+    ) -> tidemill::Result<Arc<dyn tidemill::input::Source>> {
+        self.0.open(range, schema)
+    }
+    fn position(&self) -> serde_json::Value {
+        self.0.position()
+    }
+    fn restore(&mut self, position: &serde_json::Value) -> tidemill::Result<()> {
+        self.0.restore(position)
+    }
+}
+
+#[test]
+fn a_source_that_fell_silent_does_not_hold_the_watermark_for_ever() {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    for (window, mode) in [
+        ("tumbling 10s on timestamp", OutputMode::Append),
+        ("session 3s on timestamp", OutputMode::Append),
+        ("tumbling 10s on timestamp", OutputMode::Update),
+    ] {
+        let clock = Arc::new(AtomicI64::new(1_000_000));
+        let given: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
+        let sink = {
+            let given = Arc::clone(&given);
+            Callback::new(move |output: &tidemill::stream::BatchOutput| {
+                given.lock().unwrap().extend(texts(&output.rows));
+                Ok(())
+            })
+        };
+        let source = NeverOver(RateSource::new(10, "1s".parse().unwrap(), Some(3)).unwrap());
+        let query = Query::new(source, Job::new().aggregate(count()), sink)
+            .window(window.parse().unwrap())
+            .watermark("5s".parse().unwrap())
+            .mode(mode)
+            .idle("30s".parse().unwrap())
+            .clock({
+                let clock = Arc::clone(&clock);
+                Arc::new(move || clock.load(Ordering::SeqCst))
+            })
+            .listen({
+                let told = Arc::clone(&told);
+                move |progress| told.lock().unwrap().push(progress.clone())
+            })
+            .start(&engine())
+            .unwrap();
+        let batches = |n: usize| {
+            let begun = std::time::Instant::now();
+            while told.lock().unwrap().len() < n && begun.elapsed().as_secs() < 20 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            // Long enough for one more look at the source.
+            std::thread::sleep(std::time::Duration::from_millis(250));
+            told.lock().unwrap().len()
+        };
+        assert_eq!(batches(3), 3);
+        let before = given.lock().unwrap().len();
+        clock.fetch_add(29_999, Ordering::SeqCst);
+        assert_eq!(batches(3), 3, "{window}");
+        clock.fetch_add(1, Ordering::SeqCst);
+        // One batch without rows; then there is nothing that time could close.
+        assert_eq!(batches(4), 4, "{window}");
+        clock.fetch_add(1_000_000, Ordering::SeqCst);
+        assert_eq!(batches(4), 4, "{window}");
+        query.stop();
+        query.wait().unwrap();
+        let last = told.lock().unwrap().last().unwrap().clone();
+        // The last row was at 2.9 s: less the delay, and the time of silence.
+        assert_eq!((last.rows_read, last.groups, last.watermark), (0, 0, Some(2_900 - 5_000 + 30_000)), "{window}");
+        let given = given.lock().unwrap();
+        match mode {
+            OutputMode::Append => assert!(before == 0 && given.len() == 1 && given[0].ends_with(",30"), "{given:?}"),
+            _ => assert_eq!(given.len(), before),
+        }
+    }
+    let refused = Query::new(
+        RateSource::new(1, "1s".parse().unwrap(), None).unwrap(),
+        Job::new().aggregate(count()),
+        Callback::new(|_| Ok(())),
+    );
+    let error = refused.mode(OutputMode::Update).idle("1s".parse().unwrap()).start(&engine()).unwrap_err().to_string();
+    assert!(error.contains("there is no watermark"), "{error}");
+}
+
+#[test]
+fn batches_are_fitted_to_the_time_they_may_take() {
+    let source = RateSource::new(1_000_000, "1s".parse().unwrap(), Some(4)).unwrap();
+    let (rows, progress) = collect(|sink| {
+        Query::new(source, Job::new().aggregate(sum(col("value"))), sink)
+            .mode(OutputMode::Update)
+            .max_latency("20ms".parse().unwrap())
+    });
+    assert_eq!(progress[0].rows_read, 10_000);
+    assert!(progress.iter().any(|p| p.rows_read > 10_000), "it never grew");
+    assert_eq!(progress.iter().map(|p| p.rows_read).sum::<u64>(), 4_000_000);
+    let n: i64 = 4_000_000;
+    assert_eq!(rows.last().unwrap()[0], (n * (n - 1) / 2).to_string());
+}
+
+#[test]
+fn a_query_that_was_finished_goes_on_with_what_is_later() {
+    for window in ["tumbling 10s on time", "sliding 10s every 5s on time", "session 3s on time"] {
+        let (folder, source) = files(&["2026-01-01T00:00:01,Rome,1\n2026-01-01T00:00:02,Rome,2\n"]);
+        drop(source);
+        let checkpoint = folder.path().join(".checkpoint");
+        let run = || {
+            let pattern = format!("{}/*.csv", folder.path().display());
+            let source = FolderSource::new(&pattern, FileOrder::Name, OpenOptions::default()).unwrap();
+            collect(|sink| {
+                Query::new(source, job(), sink)
+                    .window(window.parse().unwrap())
+                    .watermark("0s".parse().unwrap())
+                    .checkpoint(&checkpoint)
+                    .finish(true)
+            })
+        };
+        let rows =
+            |given: &[Vec<String>]| given.concat().iter().map(|r| r.rsplit(',').next().unwrap().into()).collect();
+        let first: Vec<String> = rows(&run().0);
+        assert!(first.iter().all(|total| total == "3") && !first.is_empty(), "{window}: {first:?}");
+        // One row for a window that was given, one for later ones.
+        std::fs::write(
+            folder.path().join("1.csv"),
+            "time,city,fare\n2026-01-01T00:00:01,Rome,4\n2026-01-01T00:00:29,Rome,8\n",
+        )
+        .unwrap();
+        let (given, progress) = run();
+        let second: Vec<String> = rows(&given);
+        assert_eq!(progress.iter().map(|p| p.rows_late).sum::<u64>(), 1, "{window}");
+        assert!(second.iter().all(|total| total == "8") && second.len() == first.len(), "{window}: {second:?}");
+    }
 }

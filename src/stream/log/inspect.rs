@@ -57,7 +57,7 @@ pub fn inspect(disk: Arc<dyn Disk>, folder: &Path) -> Result<CheckpointReport> {
                 kind: kind.name(),
                 batch,
                 path: log.path(kind, batch),
-                bytes: payload.as_ref().map_or(0, Vec::len) as u64,
+                bytes: payload.as_ref().map_or(0, |payload| payload.len()) as u64,
                 wrong: payload.err(),
             });
         }

@@ -13,6 +13,7 @@
 mod disk;
 pub(crate) mod frame;
 mod inspect;
+mod once;
 mod recover;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use disk::{Disk, DiskFile, SystemDisk};
 pub(crate) use disk::{temporary, write_whole};
 pub use inspect::{CheckpointReport, FileReport, inspect};
+pub(crate) use once::ReadOnce;
 pub(crate) use recover::{Observed, Recovery, recover};
 
 use serde_json::{Value as Json, json};
@@ -82,6 +84,20 @@ impl Offsets {
     }
 }
 
+/// What stands in a file of the log, within its frame.
+pub(crate) struct Payload {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl std::ops::Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+}
+
 /// The folder of a log.
 pub(crate) struct Log {
     disk: Arc<dyn Disk>,
@@ -111,17 +127,19 @@ impl Log {
     }
 
     /// The payload of a batch's file: `Ok(None)` if there is none; the inner error says what is wrong with it.
-    pub(crate) fn read(&self, kind: Kind, batch: u64) -> Result<Option<Result<Vec<u8>, String>>> {
+    pub(crate) fn read(&self, kind: Kind, batch: u64) -> Result<Option<Result<Payload, String>>> {
         self.read_file(&self.path(kind, batch), kind.name())
     }
 
-    fn read_file(&self, path: &Path, kind: &str) -> Result<Option<Result<Vec<u8>, String>>> {
-        let mut bytes = match self.disk.read(path) {
+    fn read_file(&self, path: &Path, kind: &str) -> Result<Option<Result<Payload, String>>> {
+        let bytes = match self.disk.read(path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io("cannot read", path, e)),
         };
-        Ok(Some(frame::open(kind, &bytes).map(<[u8]>::len).map(|length| bytes.split_off(bytes.len() - length))))
+        // Not copied out of its frame: a state may be hundreds of megabytes.
+        let at = frame::open(kind, &bytes).map(|payload| bytes.len() - payload.len());
+        Ok(Some(at.map(|at| Payload { bytes, at })))
     }
 
     /// The batches that have such a file, ascending.
@@ -202,7 +220,7 @@ impl Observed for Log {
     }
 
     fn commit(&self, batch: u64) -> Result<Option<Result<u64, String>>> {
-        let full = |bytes: Vec<u8>| {
+        let full = |bytes: Payload| {
             let json: Json = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
             json.get("full").and_then(Json::as_u64).ok_or("it does not name a state".to_owned())
         };
@@ -214,7 +232,7 @@ impl Observed for Log {
     }
 
     fn range(&self, batch: u64) -> Result<Option<Result<(), String>>> {
-        let sound = |bytes: Vec<u8>| {
+        let sound = |bytes: Payload| {
             let json: Json = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
             Offsets::of_json(&json).map(|_| ()).ok_or("it does not say what the batch reads".to_owned())
         };

@@ -176,6 +176,12 @@ impl Source for FolderSource {
         Ok(Some(json!({ "files": range })))
     }
 
+    fn extent(&self, range: &Json) -> Limits {
+        let Ok(files) = self.files(range) else { return Limits::default() };
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        Limits { files: Some(files.len() as u64), bytes: Some(bytes), rows: None }
+    }
+
     fn replay(&mut self, range: &Json) -> Result<()> {
         let files = self.files(range)?;
         self.seen.extend(files.into_iter().map(|file| file.path));

@@ -204,6 +204,10 @@ impl Source for LinesSource {
         Ok(Some(range))
     }
 
+    fn extent(&self, range: &Json) -> Limits {
+        Limits { bytes: range.get("bytes").and_then(Json::as_u64), ..Limits::default() }
+    }
+
     fn replay(&mut self, _: &Json) -> Result<()> {
         // What was read is gone; a connection begins where it begins.
         Ok(())

@@ -42,6 +42,12 @@ pub trait Source: Send {
     /// It cannot be found out what is new.
     fn plan(&mut self, limits: &Limits) -> Result<Option<Json>>;
 
+    /// How much a range is, in what this source counts before it reads; nothing is said of the rest.
+    fn extent(&self, range: &Json) -> Limits {
+        let _ = range;
+        Limits::default()
+    }
+
     /// Moves over a range that was planned by an earlier process.
     ///
     /// # Errors
@@ -67,6 +73,13 @@ pub trait Source: Send {
     fn is_over(&self) -> bool {
         false
     }
+}
+
+/// The rows of a range that has the numbers of its first row and of the one after its last.
+pub(crate) fn rows_between(range: &Json) -> Limits {
+    let end = |name| range.get(name).and_then(Json::as_u64);
+    let rows = end("from").zip(end("to")).map(|(from, to)| to.saturating_sub(from));
+    Limits { rows, ..Limits::default() }
 }
 
 /// What a batch may read at most. One file, or one row, is always read.

@@ -6,7 +6,7 @@ use arrow_array::{Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 use serde_json::{Value as Json, json};
 
-use super::{Limits, Source, foreign};
+use super::{Limits, Source, foreign, rows_between};
 use crate::column::Schema;
 use crate::expr::Interval;
 use crate::input::{self, MemorySource};
@@ -99,6 +99,10 @@ impl Source for RateSource {
         let range = json!({ "from": self.next, "to": to });
         self.next = to;
         Ok(Some(range))
+    }
+
+    fn extent(&self, range: &Json) -> Limits {
+        rows_between(range)
     }
 
     fn replay(&mut self, range: &Json) -> Result<()> {

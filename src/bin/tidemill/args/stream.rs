@@ -113,6 +113,12 @@ pub struct StreamArgs {
     /// Where results go
     #[arg(long, value_name = "FORMAT[:FOLDER]", default_value = "csv", help_heading = "The stream")]
     pub sink: String,
+    /// How long a batch is to take at most, about: what it reads is fitted to that
+    #[arg(long, value_name = "SPAN", help_heading = "The stream")]
+    pub max_latency: Option<String>,
+    /// After so long without a row the watermark goes on with the clock
+    #[arg(long, value_name = "SPAN", help_heading = "The stream")]
+    pub idle: Option<String>,
     /// Files a batch reads at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub max_files: Option<u64>,

@@ -59,6 +59,12 @@ pub fn run(args: &StreamArgs) -> Result<()> {
     if let Some(delay) = &args.watermark {
         query = query.watermark(delay.parse()?);
     }
+    if let Some(target) = &args.max_latency {
+        query = query.max_latency(target.parse()?);
+    }
+    if let Some(after) = &args.idle {
+        query = query.idle(after.parse()?);
+    }
     if let Some(guarantee) = &args.guarantee {
         query = query.guarantee(Guarantee::from_str(guarantee)?);
     }

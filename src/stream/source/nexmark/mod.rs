@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 pub use self::events::NexmarkRows;
 use self::events::{Kind, START};
-use super::{Limits, Source, foreign};
+use super::{Limits, Source, foreign, rows_between};
 use crate::column::Schema;
 use crate::input::{self, MadeSource, Rule};
 use crate::{Error, Result};
@@ -93,6 +93,10 @@ impl Source for NexmarkSource {
         let range = json!({ "from": self.next, "to": to });
         self.next = to;
         Ok(Some(range))
+    }
+
+    fn extent(&self, range: &Json) -> Limits {
+        rows_between(range)
     }
 
     fn replay(&mut self, range: &Json) -> Result<()> {
