@@ -16,6 +16,7 @@ mod front;
 mod going;
 pub mod log;
 mod lookup;
+mod metrics;
 mod mode;
 mod pace;
 mod plan;
@@ -32,6 +33,7 @@ mod window;
 
 pub use log::{Disk, DiskFile, SystemDisk};
 pub use lookup::Lookup;
+pub use metrics::Metrics;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Clock, Handle, Listener, Query, Summary};

@@ -100,3 +100,51 @@ fn a_type_that_turns_out_wider_is_read_again_and_said() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), "sum(n)\n449985000.5\n"));
     assert!(ran.err.starts_with("tidemill: note: column 'n' was read again as float64: a.csv:30002, "), "{}", ran.err);
 }
+
+#[test]
+fn objects_a_line_are_an_input() {
+    let rows = "{\"k\":\"x\",\"n\":1,\"at\":{\"city\":\"Rome\"}}\n{\"n\":2.5,\"k\":\"y\"}\n{\"k\":\"x\",\"n\":4,\"tags\":[1]}\n";
+    let bench = Bench::with("a.ndjson", rows);
+    assert_eq!(
+        bench.agg(&["a.ndjson", "--by", "k", "sum(n)", "count(at.city) as c"]),
+        "k,sum(n),c\nx,5.0,1\ny,2.5,0\n"
+    );
+    // Beside CSV, under another name, and from a pipe.
+    bench.write("b.csv", "n,k\n10,x\n");
+    assert_eq!(bench.agg(&["a.ndjson", "b.csv", "--by", "k", "sum(n)"]), "k,sum(n)\nx,15.0\ny,2.5\n");
+    let ran = bench.run_with(["agg", "-", "sum(n)"], rows);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "sum(n)\n7.5\n"));
+    bench.write("c.txt", rows);
+    assert_eq!(bench.agg(&["c.txt", "max(n)"]), "max(n)\n4.0\n");
+    assert_eq!(
+        bench.agg(&["c.txt", "--input-format", "csv", "--delimiter", ";", "--no-header", "count()"]),
+        "count()\n3\n"
+    );
+    // What comes out goes in.
+    bench.agg(&["a.ndjson", "--by", "k", "sum(n) as n", "-o", "out.ndjson"]);
+    assert_eq!(bench.agg(&["out.ndjson", "--by", "k", "sum(n)"]), "k,sum(n)\nx,5.0\ny,2.5\n");
+    let ran = bench.run(["agg", "a.ndjson", "max(tags)"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("column `tags` has type JSON array"), "{}", ran.err);
+    assert_eq!(bench.agg(&["a.ndjson", "--schema", "tags:string", "max(tags)"]), "max(tags)\n[1]\n");
+    let ran = bench.run(["agg", "a.ndjson", "--input-format", "xml", "count()"]);
+    assert!(ran.err.contains("'xml' is no format of text input"), "{}", ran.err);
+    bench.write("d.json", "[{\"k\":1}]");
+    let ran = bench.run(["agg", "d.json", "count()"]);
+    assert!(ran.err.contains("d.json: a JSON array") && ran.err.contains("jq -c"), "{}", ran.err);
+}
+
+#[test]
+fn bad_objects_stop_or_are_set_aside() {
+    let bench = Bench::with("a.jsonl", "{\"n\":1}\n{\"n\":\n{\"n\":\"x\"}\n{\"n\":4}\n");
+    let ran = bench.run(["agg", "a.jsonl", "--schema", "n:int64", "sum(n)"]);
+    assert!(ran.err.contains("a.jsonl:2: the line ends before its object does, at byte 6 of the line"), "{}", ran.err);
+    let aside = ["a.jsonl", "--schema", "n:int64", "sum(n)", "--rejects", "r.csv"];
+    let ran = bench.run(["agg"].iter().chain(&aside));
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "sum(n)\n5\n"), "{}", ran.err);
+    let rejects = bench.read("r.csv");
+    assert!(
+        rejects.contains("a.jsonl,2,") && rejects.contains("a.jsonl,3,") && rejects.contains("not an integer"),
+        "{rejects}"
+    );
+}

@@ -91,8 +91,8 @@ fn what_cannot_be_says_why_and_what_could() {
     let now = ["--trigger", "available-now"];
     for (args, code, says) in [
         (&now[..], 2, "add --window and --watermark, or take --mode update"),
-        (&["--window", "tumbling 10s"], 2, "does not say on which event time"),
-        (&["--window", "tumbling 10s on region", "--watermark", "1s"], 2, "needs a date or timestamp"),
+        (&["--window", "tumbling 10s"], 2, "does not say on which time"),
+        (&["--window", "tumbling 10s on region", "--watermark", "1s"], 2, "an event time is a date or timestamp"),
         (&["--mode", "sometimes"], 2, "append, update, complete"),
         (&["--mode", "update", "--guarantee", "exactly-once"], 2, "add --checkpoint FOLDER"),
         (
@@ -150,4 +150,54 @@ fn ctrl_c_ends_after_the_batch_and_the_next_process_goes_on() {
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
     let next = bench.run(["checkpoint", "verify", "c"]);
     assert!(next.code == Some(0) && !next.out.contains("again"), "{}", next.out);
+}
+
+#[test]
+fn a_growing_file_is_followed_from_run_to_run_and_through_its_rotation() {
+    let bench = Bench::new();
+    bench.write(
+        "app.log",
+        "{\"ts\":\"2026-01-01T00:00:01\",\"n\":1}\n{\"ts\":\"2026-01-01T00:00:02\",\"n\":2}\n{\"ts\":\"20",
+    );
+    let run = |more: &[&str]| {
+        let query =
+            ["stream", "--source", "tail:app.log", "sum(n)", "count()", "--checkpoint", "ckpt", "--sink", "csv:out"];
+        let ran = bench.run(query.iter().chain(&WINDOWED).chain(more));
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    };
+    run(&[]);
+    let mut log = fs::OpenOptions::new().append(true).open(bench.path("app.log")).unwrap();
+    std::io::Write::write_all(&mut log, b"26-01-01T00:00:05\",\"n\":10}\n").unwrap();
+    fs::rename(bench.path("app.log"), bench.path("app.log.1")).unwrap();
+    bench.write("app.log", "{\"n\":100,\"ts\":\"2026-01-01T00:00:09\"}\n");
+    run(&["--finish"]);
+    let day = "2026-01-01T00:00";
+    assert_eq!(
+        bench.read("out/part-00000002.csv"),
+        format!("window_start,window_end,sum(n),count()\n{day}:00,{day}:10,113,4\n")
+    );
+    // Without its file it cannot be known what comes next.
+    fs::remove_file(bench.path("app.log")).unwrap();
+    let query =
+        ["stream", "--source", "tail:app.log", "sum(n)", "count()", "--checkpoint", "ckpt", "--sink", "csv:out"];
+    let ran = bench.run(query.iter().chain(&WINDOWED));
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.err.contains("app.log: the file of which 37 bytes (1 lines) have been read is neither there"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn lines_of_objects_and_events_of_nexmark_are_sources() {
+    let bench = Bench::new();
+    let lines = ["stream", "--source", "-", "--by", "k", "sum(n)", "--mode", "complete", "--trigger", "once"];
+    let ran = bench.run_with(lines, "{\"k\":\"a\",\"n\":1}\n{\"k\":\"b\",\"n\":2}\n{\"k\":\"a\",\"n\":3}");
+    assert!(ran.code == Some(0) && ran.out.ends_with("k,sum(n)\na,4\nb,2\n"), "{ran:?}");
+    let events =
+        ["stream", "--source", "nexmark:all,events=1000,rows=300", "--by", "event_type", "count()", "count(bid.price)"];
+    let ran = bench.run(events.iter().chain(&["--mode", "complete", "--trigger", "available-now"]));
+    let last: Vec<&str> = ran.out.lines().rev().take(3).collect();
+    assert_eq!((ran.code, last), (Some(0), vec!["person,20,0", "bid,920,920", "auction,60,0"]), "{}", ran.err);
 }

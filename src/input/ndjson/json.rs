@@ -181,7 +181,7 @@ fn plain(data: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = data.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         let low = word.wrapping_sub(ONES * 0x20) & !word;
-        let found = (zero(word ^ ONES * 0x22) | zero(word ^ ONES * 0x5c) | low) & TOPS;
+        let found = (zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c)) | low) & TOPS;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow_schema::SchemaRef;
 
 use super::{BatchOutput, Sink};
-use crate::output::{Format, writer};
+use crate::output::{Format, more_lines, writer};
 use crate::{Error, Result};
 
 /// Lines of CSV, TSV or NDJSON. A header comes once. What was written cannot be taken back: a batch that is done again comes again.
@@ -72,17 +72,11 @@ impl Sink for LinesSink {
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::internal("a sink that was not begun"))?;
         let kept = Kept::default();
-        let mut writer = writer(self.format, Arc::clone(schema), Box::new(kept.clone()), &self.name)?;
+        let writer_of = if self.has_header { more_lines } else { writer };
+        let mut writer = writer_of(self.format, Arc::clone(schema), Box::new(kept.clone()), &self.name)?;
         output.rows.iter().try_for_each(|rows| writer.write(rows))?;
         writer.finish()?;
         self.waiting = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
-        if self.has_header && self.format != Format::Ndjson {
-            // The header, which is the first record: names may have line ends in quotes.
-            let header = Kept::default();
-            crate::output::writer(self.format, Arc::clone(schema), Box::new(header.clone()), &self.name)?.finish()?;
-            let length = header.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-            self.waiting.drain(..length);
-        }
         Ok(())
     }
 

@@ -69,8 +69,8 @@ impl Kind {
     /// Of event `n`.
     fn of(n: u64) -> Kind {
         match n % EVENTS {
-            ..PEOPLE => Kind::Person,
-            ..4 => Kind::Auction,
+            at if at < PEOPLE => Kind::Person,
+            at if at < PEOPLE + AUCTIONS => Kind::Auction,
             _ => Kind::Bid,
         }
     }
@@ -323,13 +323,14 @@ fn draw(n: u64, place: u64) -> u64 {
 /// A number below `limit` (Lemire's multiplication).
 #[inline]
 fn below(bits: u64, limit: u64) -> u64 {
-    (u128::from(bits) * u128::from(limit) >> 64) as u64
+    ((u128::from(bits) * u128::from(limit)) >> 64) as u64
 }
 
 /// The last person at event `n`, from 0 on: itself, if it is one.
 #[inline]
 fn last_person(n: u64) -> u64 {
-    n / EVENTS * PEOPLE + (n % EVENTS).min(PEOPLE - 1)
+    // They come first, so that all of these events are there.
+    (n / EVENTS + 1) * PEOPLE - 1
 }
 
 /// The last auction at event `n`, from 0 on: itself, if it is one. Before the first there is none, and it stands for it.
@@ -371,7 +372,7 @@ fn price(bits: u64) -> u64 {
     // The bits that did not choose the step.
     let part = bits << 12 >> 44;
     let (low, high) = (powers[step], powers[step + 1]);
-    (low + ((high - low) * part >> 20) + 512) >> 10
+    (low + (((high - low) * part) >> 20) + 512) >> 10
 }
 
 /// A channel and its URL: half of the bids come over one of four.
