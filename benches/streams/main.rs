@@ -34,7 +34,10 @@ fn main() -> Done {
         Some("sliding") => sliding(number(1, 100_000)),
         Some("guarantee") => guarantee(number(1, 500_000), number(2, 20)),
         // Without a name, as `cargo test` calls it: nothing.
-        _ => Ok(println!("name one of latency, recovery, memory, sliding, guarantee")),
+        _ => {
+            println!("name one of latency, recovery, memory, sliding, guarantee");
+            Ok(())
+        }
     }
 }
 

@@ -155,7 +155,7 @@ impl Runner {
             "lookup": self.query.lookups.iter().map(Lookup::description).collect::<Vec<_>>(),
             "distinct": named(&self.query.distinct),
             "event time": self.query.event_time.as_ref().map(ToString::to_string),
-            "then": self.query.then.iter().map(|job| said(job)).collect::<Vec<_>>(),
+            "then": self.query.then.iter().map(said).collect::<Vec<_>>(),
             "window": self.query.windows.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "mode": self.query.mode.to_string(),
         })
