@@ -1,9 +1,10 @@
 //! Batches as lines into whatever can be written: standard output, a pipe.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::{BatchOutput, Sink};
@@ -51,6 +52,15 @@ impl Write for Kept {
     }
 }
 
+/// Rows as text; for CSV and TSV with a header, which is all that no rows have.
+pub(super) fn text(format: Format, schema: &SchemaRef, rows: &[RecordBatch], name: &Path) -> Result<Vec<u8>> {
+    let kept = Kept::default();
+    let mut writer = writer(format, Arc::clone(schema), Box::new(kept.clone()), name)?;
+    rows.iter().try_for_each(|rows| writer.write(rows))?;
+    writer.finish()?;
+    Ok(std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
 impl Sink for LinesSink {
     fn description(&self) -> String {
         format!("{}:{}", self.format.name(), self.name.display())
@@ -71,17 +81,10 @@ impl Sink for LinesSink {
             return Ok(());
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::internal("a sink that was not begun"))?;
-        let kept = Kept::default();
-        let mut writer = writer(self.format, Arc::clone(schema), Box::new(kept.clone()), &self.name)?;
-        output.rows.iter().try_for_each(|rows| writer.write(rows))?;
-        writer.finish()?;
-        self.waiting = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.waiting = text(self.format, schema, &output.rows, &self.name)?;
         if self.has_header && self.format != Format::Ndjson {
             // The header, which is the first record: names may have line ends in quotes.
-            let header = Kept::default();
-            crate::output::writer(self.format, Arc::clone(schema), Box::new(header.clone()), &self.name)?.finish()?;
-            let length = header.0.lock().unwrap_or_else(PoisonError::into_inner).len();
-            self.waiting.drain(..length);
+            self.waiting.drain(..text(self.format, schema, &[], &self.name)?.len());
         }
         Ok(())
     }
