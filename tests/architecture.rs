@@ -43,6 +43,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("indicatif", &["bin"]),
     ("ctrlc", &["bin"]),
     ("signal_hook", &["bin"]),
+    ("httparse", &["bin"]),
+    ("terminal_size", &["bin"]),
 ];
 
 /// Files outside `backend` and `exec` that name a concrete backend, and why.

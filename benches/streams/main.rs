@@ -194,7 +194,8 @@ fn memory(time: Duration) -> Done {
         println!("{:.0},{batch},{groups},{state:.1},{:.1}", started.elapsed().as_secs_f64(), resident());
         // What has been given takes no room for ever on the disk it is measured on.
         for file in std::fs::read_dir(folder.path().join("out"))?.flatten() {
-            if file.path().is_file() {
+            // One whose name begins with a dot is being written.
+            if file.path().is_file() && !file.file_name().as_encoded_bytes().starts_with(b".") {
                 _ = std::fs::remove_file(file.path());
             }
         }

@@ -315,7 +315,7 @@ mod tests {
             let groups = LARGE + 1000;
             let key = |from: usize, to: usize| ints(&(from..to).map(|i| Some(i as i64 * step)).collect::<Vec<_>>());
             let (old, new) = (key(0, groups), key(groups - 5, groups + 5));
-            let mut table = GroupTable::for_all(groups, vec![old.clone()], &[(10, &[new.clone()])]);
+            let mut table = GroupTable::for_all(groups, vec![old.clone()], &[(10, std::slice::from_ref(&new))]);
             assert_eq!(matches!(table.index, Index::Direct(_)), step == 1);
             let mut found = Vec::new();
             table.intern(groups, &KeyRows::of(&[old]), &mut found);

@@ -437,6 +437,10 @@ mod tests {
         assert!(matches!(&merger.finish().states[0], State::Count(counts) if *counts == vec![3; rows]));
     }
 
+    fn empty_of(partial: &Partial) -> Partial {
+        partial.gather(&[])
+    }
+
     proptest! {
         #[test]
         fn merging_obeys_its_laws(a in rows(), b in rows(), c in rows()) {
@@ -447,6 +451,16 @@ mod tests {
             let mut absorbed = Merger::new(&pa.keys, &specs());
             [&pb, &pa, &pc].into_iter().for_each(|p| _ = absorbed.absorb(p.clone(), 2));
             prop_assert_eq!(&read(absorbed.finish()), &whole);
+            let mut at_once = Merger::new(&pa.keys, &specs());
+            at_once.absorb_all(vec![pb.clone(), empty_of(&pa), pa.clone(), pc.clone()], 1);
+            let mut of_mergers = Merger::new(&pa.keys, &specs());
+            of_mergers.push_all(&at_once);
+            let mut bytes = [Vec::new(), Vec::new()];
+            at_once.put(&mut bytes[0]);
+            at_once.partial().put(&mut bytes[1]);
+            prop_assert_eq!(&bytes[0], &bytes[1]);
+            prop_assert_eq!(&read(at_once.finish()), &whole);
+            prop_assert_eq!(&read(of_mergers.finish()), &whole);
             prop_assert_eq!(&read(merged(&[&pa, &merged(&[&pb, &pc])])), &whole); // associative
             let empty = of(&[]);
             prop_assert_eq!(read(merged(&[&empty, &pa, &empty])), read(pa)); // identity

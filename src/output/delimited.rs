@@ -19,15 +19,21 @@ pub(super) struct Delimited {
 
 impl Delimited {
     pub fn start(columns: Vec<OutColumn>, delimiter: u8, sink: Box<dyn Write + Send>, name: &Path) -> Result<Self> {
-        let mut sink = TextSink::new(sink, name);
-        for (i, column) in columns.iter().enumerate() {
+        let mut writer = Delimited::go_on(columns, delimiter, sink, name);
+        let out = &mut writer.sink.text;
+        for (i, column) in writer.columns.iter().enumerate() {
             if i > 0 {
-                sink.text.push(delimiter.into());
+                out.push(delimiter.into());
             }
-            write_text(&column.name, delimiter, &mut sink.text);
+            write_text(&column.name, delimiter, out);
         }
-        sink.text.push('\n');
-        Ok(Delimited { columns, delimiter, sink })
+        out.push('\n');
+        Ok(writer)
+    }
+
+    /// Without a header.
+    pub fn go_on(columns: Vec<OutColumn>, delimiter: u8, sink: Box<dyn Write + Send>, name: &Path) -> Self {
+        Delimited { columns, delimiter, sink: TextSink::new(sink, name) }
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) use file::folder_of;
 pub use file::{OutputFile, remove_unfinished};
 pub use format::Format;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Writes record batches of one schema, one after the other.
 pub trait Writer {
@@ -71,5 +71,24 @@ pub fn writer(format: Format, schema: SchemaRef, sink: Box<dyn Write + Send>, na
         Format::Markdown => Box::new(markdown::Markdown::start(columns, sink, name)?),
         Format::Parquet => Box::new(native::Parquet::start(&schema, sink, name)?),
         Format::Arrow => Box::new(native::Arrow::start(&schema, sink, name)?),
+    })
+}
+
+/// As [`writer`], after lines of the same columns: a format that has a header does not get another.
+///
+/// # Errors
+/// As [`writer`]; the format has more than lines.
+pub(crate) fn more_lines(
+    format: Format,
+    schema: SchemaRef,
+    sink: Box<dyn Write + Send>,
+    name: &Path,
+) -> Result<Box<dyn Writer>> {
+    let columns = cell::columns(&schema)?;
+    Ok(match format {
+        Format::Csv => Box::new(delimited::Delimited::go_on(columns, b',', sink, name)),
+        Format::Tsv => Box::new(delimited::Delimited::go_on(columns, b'\t', sink, name)),
+        Format::Ndjson => Box::new(json::Json::start(columns, false, sink, name)?),
+        _ => return Err(Error::internal(format!("{} is not written by lines", format.name()))),
     })
 }

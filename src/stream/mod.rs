@@ -18,6 +18,7 @@ mod going;
 mod late;
 pub mod log;
 mod lookup;
+mod metrics;
 mod mode;
 mod pace;
 mod plan;
@@ -34,6 +35,7 @@ mod window;
 
 pub use log::{Disk, DiskFile, SystemDisk};
 pub use lookup::Lookup;
+pub use metrics::Metrics;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Clock, Handle, Listener, Query, Summary};

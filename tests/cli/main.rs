@@ -11,3 +11,4 @@ mod process;
 mod rejects;
 mod stream;
 mod support;
+mod watch;

@@ -45,7 +45,8 @@ impl Choice {
             });
         }
         let limits = if terminal {
-            Limits { width: screen::width(), screen: true, cut_rows: !limited, colour: screen::has_colour() }
+            let most_rows = (!limited).then_some(table::MOST_ROWS);
+            Limits { width: screen::width(), screen: true, most_rows, colour: screen::has_colour() }
         } else {
             Limits::default()
         };

@@ -7,6 +7,8 @@
 
 use std::fmt::Write;
 
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 use tidemill::RunReport;
 use tidemill::column::{Type, Value};
@@ -28,8 +30,8 @@ pub struct Limits {
     pub width: Option<u16>,
     /// Whether long texts are cut.
     pub screen: bool,
-    /// Whether rows may be left out.
-    pub cut_rows: bool,
+    /// Of more rows than this, the first and last are shown.
+    pub most_rows: Option<usize>,
     /// Whether there is colour.
     pub colour: bool,
 }
@@ -97,34 +99,73 @@ fn shorten(text: &str) -> String {
 
 /// A result as a table.
 pub fn result(report: &RunReport, limits: Limits) -> String {
-    let names: Vec<String> = report.schema.fields().iter().map(|f| plain(f.name())).collect();
-    let rows = report.rows();
-    let cut = limits.cut_rows && rows > MOST_ROWS;
-    let mut entries = Vec::new();
-    let mut first = 0;
-    for batch in &report.batches {
-        for row in 0..batch.num_rows() {
-            if !cut || first + row < SHOWN || first + row >= rows - SHOWN {
-                let cells = batch.columns().iter().zip(&report.types);
-                entries.push(cells.map(|(array, ty)| Entry::of(&cell(array, row), ty)).collect());
+    let columns = Columns::new(&report.schema, report.types.clone());
+    let chosen = Chosen::of(&columns, &report.batches, limits.most_rows);
+    chosen.text(&columns, limits, "for all of it: --format csv, or --output FILE")
+}
+
+/// The columns of a table.
+pub struct Columns {
+    names: Vec<String>,
+    types: Vec<Type>,
+}
+
+impl Columns {
+    /// Columns by their names, and how their values are to be written.
+    pub fn new(schema: &Schema, types: Vec<Type>) -> Columns {
+        Columns { names: schema.fields().iter().map(|f| plain(f.name())).collect(), types }
+    }
+
+    /// The entries of a row.
+    pub fn entries(&self, batch: &RecordBatch, row: usize) -> Vec<Entry> {
+        batch.columns().iter().zip(&self.types).map(|(array, ty)| Entry::of(&cell(array, row), ty)).collect()
+    }
+}
+
+/// The rows of a table that are shown.
+pub struct Chosen {
+    /// Their entries.
+    pub entries: Vec<Vec<Entry>>,
+    /// The row before which there is one of dots.
+    pub gap: Option<usize>,
+    /// Which they are, if not all.
+    pub note: Option<String>,
+}
+
+impl Chosen {
+    /// All rows, or the first and the last if they are more than `most`.
+    pub fn of(columns: &Columns, batches: &[RecordBatch], most: Option<usize>) -> Chosen {
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        // At either end: with the row of dots no more than there may be, if that is three or more.
+        let gap = most.filter(|&most| rows > most.max(2)).map(|most| SHOWN.min(most.saturating_sub(1) / 2).max(1));
+        let mut entries = Vec::new();
+        let mut first = 0;
+        for batch in batches {
+            for row in 0..batch.num_rows() {
+                if gap.is_none_or(|shown| first + row < shown || first + row + shown >= rows) {
+                    entries.push(columns.entries(batch, row));
+                }
             }
+            first += batch.num_rows();
         }
-        first += batch.num_rows();
+        let note = gap.map(|_| format!("{} of {} rows shown", entries.len(), grouped(rows as u64)));
+        Chosen { entries, gap, note }
     }
-    let numbers: Vec<bool> = report.types.iter().map(Type::is_numeric).collect();
-    let gap = cut.then_some(SHOWN);
-    let (mut text, hidden) = draw(&names, &numbers, &entries, gap, limits);
-    let mut notes = Vec::new();
-    if cut {
-        notes.push(format!("{} of {} rows shown", 2 * SHOWN, grouped(rows as u64)));
+
+    /// The table. What is left out is said below it, and `help`.
+    pub fn text(&self, columns: &Columns, limits: Limits, help: &str) -> String {
+        let Columns { names, types } = columns;
+        let numbers: Vec<bool> = types.iter().map(Type::is_numeric).collect();
+        let (mut text, hidden) = draw(names, &numbers, &self.entries, self.gap, limits);
+        let mut notes: Vec<String> = self.note.iter().cloned().collect();
+        if hidden > 0 {
+            notes.push(format!("{} of {} columns shown", names.len() - hidden, names.len()));
+        }
+        if !notes.is_empty() {
+            _ = writeln!(text, "{}; {help}", notes.join(", "));
+        }
+        text
     }
-    if hidden > 0 {
-        notes.push(format!("{} of {} columns shown", names.len() - hidden, names.len()));
-    }
-    if !notes.is_empty() {
-        _ = writeln!(text, "{}; for all of it: --format csv, or --output FILE", notes.join(", "));
-    }
-    text
 }
 
 /// A listing: columns of names and rows of entries.
@@ -275,5 +316,24 @@ mod tests {
         assert_eq!(fitting(&[10, 10, 10, 10, 10], 40), [0, 1, 5, 4]);
         assert_eq!(fitting(&[100, 10], 30), [0, 1], "the first is always there");
         assert_eq!(fitting(&[10, 100, 10], 30), [0, 3, 2]);
+    }
+
+    #[test]
+    fn of_many_rows_the_ends_are_shown() {
+        let batch = |n: std::ops::Range<i64>| {
+            let column = arrow_array::Int64Array::from_iter_values(n);
+            RecordBatch::try_from_iter([("n", std::sync::Arc::new(column) as _)]).unwrap()
+        };
+        let batches = [batch(0..4), batch(4..9)];
+        let columns = Columns::new(&batches[0].schema(), vec![Type::Int64]);
+        let lines = |most_rows| {
+            let text = Chosen::of(&columns, &batches, most_rows).text(&columns, Limits::default(), "more elsewhere");
+            let cells = |line: &str| line.trim_matches(['│', ' ']).to_owned();
+            text.lines().skip(3).map(cells).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(Some(6)), ["0", "1", "…", "7", "8", "└───┘", "4 of 9 rows shown; more elsewhere"]);
+        assert_eq!(lines(Some(1)), ["0", "…", "8", "└───┘", "2 of 9 rows shown; more elsewhere"]);
+        assert_eq!(lines(Some(9)).len(), 10);
+        assert_eq!(lines(None).len(), 10);
     }
 }

@@ -84,7 +84,11 @@ impl FileSink {
 
     /// The header of the file, which for NDJSON is empty.
     fn header(&self) -> Result<Vec<u8>> {
-        if self.format == Format::Ndjson { Ok(Vec::new()) } else { text(self.format, &self.schema()?, &[], &self.path) }
+        if self.format == Format::Ndjson {
+            Ok(Vec::new())
+        } else {
+            text(self.format, &self.schema()?, &[], &self.path, false)
+        }
     }
 }
 
@@ -141,7 +145,7 @@ impl Sink for FileSink {
                     .map_err(|e| Error::internal(format!("rows of a batch: {e}")))
             })
             .collect();
-        self.waiting = text(self.format, &schema, &rows?, &self.path)?.split_off(header.len());
+        self.waiting = text(self.format, &schema, &rows?, &self.path, true)?;
         Ok(())
     }
 

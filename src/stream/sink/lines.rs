@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::{BatchOutput, Sink};
-use crate::output::{Format, writer};
+use crate::output::{Format, more_lines, writer};
 use crate::{Error, Result};
 
 /// Lines of CSV, TSV or NDJSON. A header comes once. What was written cannot be taken back: a batch that is done again comes again.
@@ -52,10 +52,17 @@ impl Write for Kept {
     }
 }
 
-/// Rows as text; for CSV and TSV with a header, which is all that no rows have.
-pub(super) fn text(format: Format, schema: &SchemaRef, rows: &[RecordBatch], name: &Path) -> Result<Vec<u8>> {
+/// Rows as text; for CSV and TSV with a header, unless they go on after others.
+pub(super) fn text(
+    format: Format,
+    schema: &SchemaRef,
+    rows: &[RecordBatch],
+    name: &Path,
+    more: bool,
+) -> Result<Vec<u8>> {
     let kept = Kept::default();
-    let mut writer = writer(format, Arc::clone(schema), Box::new(kept.clone()), name)?;
+    let writer_of = if more { more_lines } else { writer };
+    let mut writer = writer_of(format, Arc::clone(schema), Box::new(kept.clone()), name)?;
     rows.iter().try_for_each(|rows| writer.write(rows))?;
     writer.finish()?;
     Ok(std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner)))
@@ -81,11 +88,8 @@ impl Sink for LinesSink {
             return Ok(());
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::internal("a sink that was not begun"))?;
-        self.waiting = text(self.format, schema, &output.rows, &self.name)?;
-        if self.has_header && self.format != Format::Ndjson {
-            // The header, which is the first record: names may have line ends in quotes.
-            self.waiting.drain(..text(self.format, schema, &[], &self.name)?.len());
-        }
+        let more = self.has_header;
+        self.waiting = text(self.format, schema, &output.rows, &self.name, more)?;
         Ok(())
     }
 

@@ -20,7 +20,9 @@ Sources (--source):
 Sinks (--sink):
   FORMAT:FOLDER  a file for each batch that has rows, and its marker:
                  parquet, arrow, csv, tsv, ndjson
-  csv, tsv, ndjson   lines on standard output (default: csv)
+  csv, tsv, ndjson   lines on standard output (default: csv, but on a terminal)
+  table          tables on standard output, for eyes (default on a terminal); there
+                 modes update and complete draw one in its place, anew
 
 Modes:
   append    windows that the watermark has closed, each once
@@ -119,9 +121,9 @@ pub struct StreamArgs {
     /// Batches of the checkpoint that can be gone back to
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), help_heading = "The stream")]
     pub keep: u64,
-    /// Where results go
-    #[arg(long, value_name = "FORMAT[:FOLDER]", default_value = "csv", help_heading = "The stream")]
-    pub sink: String,
+    /// Where results go (default: table on a terminal, csv in a pipe)
+    #[arg(long, value_name = "FORMAT[:FOLDER]|table", help_heading = "The stream")]
+    pub sink: Option<String>,
     /// How long a batch is to take at most, about: what it reads is fitted to that
     #[arg(long, value_name = "SPAN", help_heading = "The stream")]
     pub max_latency: Option<String>,
@@ -146,6 +148,10 @@ pub struct StreamArgs {
     /// Print a JSON object to stderr for every batch
     #[arg(long, help_heading = "The stream")]
     pub progress: bool,
+    /// Serve metrics over HTTP, in the text format of Prometheus: a port of the loopback address, or HOST:PORT; any free port if
+    /// none is named, and the address is printed
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, require_equals = true, default_missing_value = "0", help_heading = "The stream")]
+    pub metrics: Option<String>,
 
     /// What is grouped.
     #[command(flatten)]

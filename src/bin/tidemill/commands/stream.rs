@@ -1,46 +1,54 @@
 //! `tidemill stream`: a job over a stream.
 
+use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidemill::expr;
 use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FileSink, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, NexmarkSource,
-    OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
+    FileOrder, FileSink, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, Metrics,
+    NexmarkSource, OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
 };
 use tidemill::{Device, Error, Input, Job, Result};
 
 use crate::args::{GroupingArgs, InputArgs, StreamArgs};
+use crate::board::{Picture, TableSink};
 use crate::exit::say;
 use crate::interrupt::Interrupt;
+use crate::live::{Beside, Live};
+use crate::metrics::Server;
 use crate::{job, screen, values};
 
 /// What stdout is called in messages.
 const STDOUT: &str = "standard output";
 /// From one look at whether the query has ended, or is to end, to the next.
 const LOOK: Duration = Duration::from_millis(20);
+/// From one drawing of the terminal to the next.
+const DRAW: Duration = Duration::from_millis(100);
 
 /// Runs the query until its input ends, or it is interrupted.
 pub fn run(args: &StreamArgs) -> Result<()> {
     let job = job_of(args)?;
     let trigger = Trigger::from_str(&args.trigger)?;
     let source = source(args)?;
-    let sink = sink(&args.sink)?;
-    let mut query = Query::boxed(source, job, sink)
-        .mode(OutputMode::from_str(&args.mode)?)
-        .trigger(trigger)
-        .keep(args.keep)
-        .finish(args.finish)
-        .limits(Limits {
-            files: args.max_files,
-            bytes: args.max_bytes.as_deref().map(values::size).transpose()?.map(|bytes| bytes as u64),
-            rows: args.max_rows,
-        });
+    let mode = OutputMode::from_str(&args.mode)?;
+    let live = Live::new(screen::can_draw() && !args.progress);
+    // In mode update a row is known by its window and its keys.
+    let keys = job.keys.len() + if args.window.is_empty() { 0 } else { 2 };
+    let (sink, picture) = sink(args.sink.as_deref(), mode, keys, &live)?;
+    let mut query =
+        Query::boxed(source, job, sink).mode(mode).trigger(trigger).keep(args.keep).finish(args.finish).limits(
+            Limits {
+                files: args.max_files,
+                bytes: args.max_bytes.as_deref().map(values::size).transpose()?.map(|bytes| bytes as u64),
+                rows: args.max_rows,
+            },
+        );
     for window in &args.window {
         query = query.window(window.parse()?);
     }
@@ -72,9 +80,19 @@ pub fn run(args: &StreamArgs) -> Result<()> {
     if let Some(folder) = &args.checkpoint {
         query = query.checkpoint(folder);
     }
-    if args.progress {
-        query = query.listen(|progress| say(&progress.to_json().to_string()));
-    }
+    let metrics = Metrics::new();
+    let server = {
+        let metrics = metrics.clone();
+        args.metrics.as_deref().map(|at| Server::begin(at, move || metrics.render())).transpose()?
+    };
+    let (prints, line) = (args.progress, live.clone());
+    query = query.listen(move |progress| {
+        metrics.note(progress);
+        line.note(progress);
+        if prints {
+            say(&progress.to_json().to_string());
+        }
+    });
     let mut engine = job::engine(&args.run)?.device(Device::from_str(&args.device)?);
     if let Some(text) = &args.rejects {
         engine = engine.max_rejects(args.max_rejects);
@@ -86,17 +104,37 @@ pub fn run(args: &StreamArgs) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let going = query.start(&engine)?;
     interrupt.heed();
+    if let Some(server) = &server {
+        say(&format!("tidemill: metrics: {}", server.url()));
+    }
     going.notes().iter().for_each(|note| say(&format!("tidemill: note: {note}")));
     let mut asked = false;
+    let mut drawn = Instant::now();
+    let mut ended = Ok(());
     while !going.is_over() {
         // The first Ctrl-C: what is running comes to its end.
         if interrupt.flag.load(Ordering::Relaxed) && !asked {
             asked = true;
             going.stop();
         }
+        if drawn.elapsed() >= DRAW && ended.is_ok() {
+            drawn = Instant::now();
+            ended = picture.as_ref().map_or(Ok(()), |picture| picture.draw(&live));
+            live.draw();
+            // A query whose table nobody sees ends after its batch.
+            if ended.is_err() {
+                going.stop();
+            }
+        }
         std::thread::sleep(LOOK);
     }
-    let summary = going.wait()?;
+    let summary = going.wait();
+    if let (Some(picture), Ok(())) = (&picture, &ended) {
+        ended = picture.draw(&live);
+    }
+    live.clear();
+    let summary = summary?;
+    ended?;
     if screen::is_terminal() || args.progress || summary.rows_late > 0 {
         let late = if summary.rows_late > 0 { format!(", {} of them late", summary.rows_late) } else { String::new() };
         say(&format!(
@@ -187,14 +225,28 @@ fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {
 /// Where rows go that are not in the output: a file, or a folder.
 fn aside(text: &str) -> Result<Box<dyn Sink>> {
     match text.split_once(':') {
-        Some((format, folder)) if !folder.is_empty() && Format::from_str(format).is_ok() => sink(text),
+        Some((name, folder)) if !folder.is_empty() && Format::from_str(name).is_ok() => {
+            Ok(Box::new(FolderSink::new(folder, Format::from_str(name)?)))
+        }
         _ => Ok(Box::new(FileSink::new(text, Format::of_path(Path::new(text)).unwrap_or(Format::Csv))?)),
     }
 }
 
-fn sink(text: &str) -> Result<Box<dyn Sink>> {
-    let (format, folder) = text.split_once(':').unwrap_or((text, ""));
-    let format = Format::from_str(format)?;
+/// The sink, and what is to be drawn of it.
+fn sink(text: Option<&str>, mode: OutputMode, keys: usize, live: &Live) -> Result<(Box<dyn Sink>, Option<Picture>)> {
+    let text = text.unwrap_or(if screen::is_terminal() { "table" } else { "csv" });
+    let (name, folder) = text.split_once(':').unwrap_or((text, ""));
+    if text == "table" {
+        let (sink, picture) = TableSink::new(mode, keys, live);
+        return Ok((Box::new(sink), picture));
+    }
+    if name == "table" {
+        return Err(Error::Usage {
+            message: format!("the sink '{text}': a table is for eyes, and has no folder"),
+            help: Some("write table, or csv:out".into()),
+        });
+    }
+    let format = Format::from_str(name)?;
     if folder.is_empty() {
         if text.ends_with(':') {
             return Err(Error::Usage {
@@ -202,7 +254,9 @@ fn sink(text: &str) -> Result<Box<dyn Sink>> {
                 help: Some(format!("write {}:out", format.name())),
             });
         }
-        return Ok(Box::new(LinesSink::new(Box::new(std::io::stdout()), STDOUT, format)?));
+        let to: Box<dyn Write + Send> =
+            if screen::is_terminal() { Box::new(Beside(live.clone())) } else { Box::new(std::io::stdout()) };
+        return Ok((Box::new(LinesSink::new(to, STDOUT, format)?), None));
     }
-    Ok(Box::new(FolderSink::new(folder, format)))
+    Ok((Box::new(FolderSink::new(folder, format)), None))
 }
