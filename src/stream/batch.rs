@@ -33,6 +33,8 @@ pub(super) struct Setting<'a> {
 /// What a batch gave.
 pub(super) struct Found {
     pub rows: Vec<RecordBatch>,
+    /// Late rows, if they are wanted.
+    pub late: Vec<RecordBatch>,
     /// What it changed of the state, to be merged in again.
     pub delta: Vec<u8>,
     /// The watermark after it.
@@ -71,6 +73,7 @@ impl Going {
                 made = Some(MemorySource::new(SchemaRef::clone(&front.schema), rows)?);
             }
         }
+        let from = source;
         let source = made.as_deref().or(source);
         let setting = &Setting { advance, ..*setting };
         let mut found = match (&mut self.grouping, whole) {
@@ -90,6 +93,9 @@ impl Going {
         for then in &self.then {
             found.rows = then.run(found.rows)?;
         }
+        if let (Some(source), true) = (from, progress.rows_late > 0) {
+            found.late = self.late_rows(source, setting, progress.rows_late)?;
+        }
         if let Some(front) = &mut self.front {
             if let (Some(watermark), true) = (found.watermark, setting.mode != OutputMode::Complete) {
                 front.evict(watermark);
@@ -100,6 +106,22 @@ impl Going {
             found.delta = with_keys(&keys, &found.delta);
         }
         Ok(found)
+    }
+
+    /// The late rows of a batch over `source`, if they are wanted.
+    fn late_rows(&self, source: &dyn input::Source, setting: &Setting<'_>, count: u64) -> Result<Vec<RecordBatch>> {
+        let (Some(late), Some(watermark)) = (&self.late, setting.watermark) else { return Ok(Vec::new()) };
+        let attached = match &self.front {
+            Some(front) => front.attached(source, setting.engine, &mut Progress::default())?,
+            None => None,
+        };
+        let made = match attached {
+            Some(rows) => {
+                rows.first().map(RecordBatch::schema).map(|schema| MemorySource::new(schema, rows)).transpose()?
+            }
+            None => None,
+        };
+        late.rows(setting.engine, made.as_deref().unwrap_or(source), watermark, count)
     }
 
     /// The bytes of the whole state, as [`Going::take`] reads them.
@@ -171,7 +193,7 @@ fn with_keys(keys: &[u8], groups: &[u8]) -> Vec<u8> {
 impl Found {
     /// Rows, and no groups.
     fn of(rows: Vec<RecordBatch>, setting: &Setting<'_>) -> Found {
-        Found { rows, delta: Vec::new(), watermark: setting.watermark.max(setting.advance) }
+        Found { rows, late: Vec::new(), delta: Vec::new(), watermark: setting.watermark.max(setting.advance) }
     }
 }
 
@@ -234,6 +256,6 @@ impl Grouping {
         if let Some(windows) = &self.windows {
             progress.time = Some(windows.ty.clone());
         }
-        Ok(Found { rows, delta, watermark })
+        Ok(Found { rows, late: Vec::new(), delta, watermark })
     }
 }

@@ -83,7 +83,9 @@ impl Front {
         let mut tables = Vec::new();
         let mut columns = schema.clone();
         if !query.lookups.is_empty() {
-            let is_wanted = |name: &String| wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
+            // Late rows are given with all their columns.
+            let all = query.aside.late.is_some();
+            let is_wanted = |name: &String| all || wanted.as_ref().is_none_or(|wanted| wanted.contains(name));
             columns.fields.retain(|field| is_wanted(&field.name) && matches!(field.ty, FieldType::Known(_)));
             fetch.select = columns.fields.iter().map(|field| Named::from(col(&field.name))).collect();
             for lookup in &query.lookups {
@@ -153,6 +155,36 @@ impl Front {
         }
     }
 
+    /// The job whose rows are looked at for distinct ones, and their event time in ticks, if rows can be late by it.
+    pub fn rows(&self) -> Option<(&Job, Option<Expr>)> {
+        let job = self.rows.as_ref()?;
+        let time = job.select.last().filter(|_| self.has_time && self.delay.is_some());
+        Some((job, time.map(|time| time.expr.clone())))
+    }
+
+    /// The rows of a source with what is looked up for them; `None` if nothing is.
+    ///
+    /// # Errors
+    /// As [`Engine::run`].
+    pub fn attached(
+        &self,
+        source: &dyn input::Source,
+        engine: &Engine,
+        progress: &mut Progress,
+    ) -> Result<Option<Vec<RecordBatch>>> {
+        if !self.fetch.is_of_rows() {
+            return Ok(None);
+        }
+        let plan = lower_rows(&self.fetch, source.schema())?;
+        let found = RowsRun { engine, plan: &plan }.over(source)?;
+        account(progress, found.ledger, found.rejects);
+        let mut rows = found.batches;
+        for table in &self.tables {
+            rows = rows.iter().map(|batch| table.attach(batch)).collect::<Result<_>>()?;
+        }
+        Ok(Some(rows))
+    }
+
     /// Whether it gives the rows that a job of rows asks for.
     pub fn is_whole(&self) -> bool {
         self.rows.is_some()
@@ -171,14 +203,8 @@ impl Front {
     ) -> Result<Vec<RecordBatch>> {
         let mut rows = Vec::new();
         let mut fetched = None;
-        if self.fetch.is_of_rows() {
-            let plan = lower_rows(&self.fetch, source.schema())?;
-            let found = RowsRun { engine: setting.engine, plan: &plan }.over(source)?;
-            account(progress, found.ledger, found.rejects);
-            rows = found.batches;
-            for table in &self.tables {
-                rows = rows.iter().map(|batch| table.attach(batch)).collect::<Result<_>>()?;
-            }
+        if let Some(attached) = self.attached(source, setting.engine, progress)? {
+            rows = attached;
             if self.rows.is_none() {
                 return Ok(rows);
             }

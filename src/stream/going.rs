@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
 
 use super::OutputMode;
 use super::front::Front;
+use super::late::Late;
 use super::plan::{StreamPlan, WINDOW_END, Windows, plan};
 use super::query::Query;
 use super::state::State;
@@ -34,6 +35,8 @@ pub(super) struct Going {
     pub front: Option<Front>,
     /// How rows are grouped; `None` if they are given as they are.
     pub grouping: Option<Grouping>,
+    /// How late rows are found, if they are wanted.
+    pub late: Option<Late>,
     /// The stages after.
     pub then: Vec<Then>,
     /// The columns of the output.
@@ -56,11 +59,13 @@ impl Going {
                 Some(front) if front.is_whole() => Arc::clone(&front.schema),
                 _ => RowsRun { engine, plan: &lower_rows(&query.job, &columns)? }.schema(),
             };
-            return Ok(Going { schema, front, grouping: None, then: Vec::new(), output });
+            let late = Late::new(query, &schema, front.as_ref(), None)?;
+            return Ok(Going { schema, front, grouping: None, late, then: Vec::new(), output });
         }
         let job = front.as_ref().map_or_else(|| query.job.clone(), |front| front.rest(&query.job));
         let (windows, watermark) = (query.windows.clone(), query.watermark.filter(|_| !query.windows.is_empty()));
         let grouping = Grouping::new(engine, Box::new(move || plan(&job, &windows, watermark, &columns)))?;
+        let late = Late::new(query, &schema, front.as_ref(), grouping.windows.as_ref())?;
         let mut output = Arc::clone(&grouping.output);
         let mut then = Vec::new();
         for job in &query.then {
@@ -68,7 +73,7 @@ impl Going {
             output = Arc::clone(&stage.output);
             then.push(stage);
         }
-        Ok(Going { schema, front, grouping: Some(grouping), then, output })
+        Ok(Going { schema, front, grouping: Some(grouping), late, then, output })
     }
 }
 

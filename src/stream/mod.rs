@@ -9,11 +9,13 @@
 //! A batch that was not committed is done again over the range that was logged: the same rows give the same bytes, on any device, so
 //! an idempotent sink shows each exactly once. The protocol and its files: [`log`]. The policies: `docs/streaming.md`.
 
+mod aside;
 mod batch;
 mod chain;
 mod distinct;
 mod front;
 mod going;
+mod late;
 pub mod log;
 mod lookup;
 mod metrics;
@@ -37,7 +39,7 @@ pub use metrics::Metrics;
 pub use mode::{Guarantee, OutputMode, Trigger};
 pub use progress::Progress;
 pub use query::{Clock, Handle, Listener, Query, Summary};
-pub use sink::{BatchOutput, Callback, FolderSink, LinesSink, Sink};
+pub use sink::{BatchOutput, Callback, FileSink, FolderSink, LinesSink, Sink};
 pub use source::{
     FileOrder, FolderSource, Limits, LinesSource, NexmarkRows, NexmarkSource, RateSource, Source, TailSource,
 };

@@ -213,9 +213,7 @@ pub(crate) fn plan(job: &Job, windows: &[Window], watermark: Option<Interval>, s
     };
     let (ty, tick) = event_ticks(&job.maps, on, schema)?;
     let cut = cut(windows, tick)?;
-    let pane = cut.pane().checked_mul(tick).and_then(Interval::from_nanos);
-    let pane = pane.ok_or_else(|| Error::usage("a window is longer than 292 years"))?;
-    let pane = expr::call("time_bucket", [expr::lit(format!("{}ns", pane.nanos()).as_str()), on.clone()]);
+    let pane = pane_of(&cut, tick, on)?;
     let key = |name: &str| Named { name: Some(name.into()), expr: pane.clone() };
     job.keys.insert(0, key(WINDOW_START));
     let is_session = matches!(cut, Cut::Sessions(_));
@@ -242,6 +240,24 @@ pub(crate) fn plan(job: &Job, windows: &[Window], watermark: Option<Interval>, s
     Ok(StreamPlan { plan, windows: Some(windows) })
 }
 
+/// The start of the pane that a time is in.
+///
+/// # Errors
+/// It is too long.
+pub(crate) fn pane_of(cut: &Cut, tick: i64, on: &Expr) -> Result<Expr> {
+    let pane = cut.pane().checked_mul(tick).and_then(Interval::from_nanos);
+    let pane = pane.ok_or_else(|| Error::usage("a window is longer than 292 years"))?;
+    Ok(expr::call("time_bucket", [expr::lit(format!("{}ns", pane.nanos()).as_str()), on.clone()]))
+}
+
+/// The nanoseconds of a tick of a type of time.
+pub(crate) fn tick_of(ty: &Type) -> i64 {
+    match ty {
+        Type::Timestamp(unit) => 1_000_000_000 / unit.per_second(),
+        _ => DAY,
+    }
+}
+
 /// The type of an event time, and the nanoseconds of its tick.
 ///
 /// # Errors
@@ -255,8 +271,7 @@ pub(crate) fn event_ticks(maps: &[(String, Expr)], on: &Expr, schema: &Schema) -
     let node = binder.bind(on)?;
     let ty = binder.node(node).ty.clone();
     let tick = match &ty {
-        Type::Timestamp(unit) => 1_000_000_000 / unit.per_second(),
-        Type::Date => DAY,
+        Type::Timestamp(_) | Type::Date => tick_of(&ty),
         ty => {
             let message = format!("`{on}` is {ty}, and no event time");
             return Err(Error::Usage { message, help: Some("an event time is a date or timestamp: cast it".into()) });

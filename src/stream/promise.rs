@@ -9,7 +9,8 @@ use crate::{Error, Result};
 
 /// The most that source and sink can promise, or what was asked for, if they can.
 pub(super) fn guarantee(query: &Query) -> Result<Guarantee> {
-    let (source, sink) = (&query.source, &query.sink);
+    let source = &query.source;
+    let sinks = || std::iter::once(&query.sink).chain(query.aside.sinks());
     let refuse = |what: Guarantee, why: String, help: &str| {
         Err(Error::Usage { message: format!("{what} cannot be promised: {why}"), help: Some(help.into()) })
     };
@@ -22,12 +23,13 @@ pub(super) fn guarantee(query: &Query) -> Result<Guarantee> {
         }),
         (Some(what), false) => refuse(what, "there is no checkpoint".into(), "add --checkpoint FOLDER"),
         (None, true) if !source.is_replayable() => Ok(Guarantee::AtMostOnce),
-        (None, true) if !sink.is_idempotent() => Ok(Guarantee::AtLeastOnce),
+        (None, true) if !sinks().all(|sink| sink.is_idempotent()) => Ok(Guarantee::AtLeastOnce),
         (None, true) => Ok(Guarantee::ExactlyOnce),
         (Some(what @ (Guarantee::ExactlyOnce | Guarantee::AtLeastOnce)), true) if !source.is_replayable() => {
             refuse(what, lost(), "take at-most-once, or write to files and read those")
         }
-        (Some(what @ Guarantee::ExactlyOnce), true) if !sink.is_idempotent() => {
+        (Some(what @ Guarantee::ExactlyOnce), true) if !sinks().all(|sink| sink.is_idempotent()) => {
+            let Some(sink) = sinks().find(|sink| !sink.is_idempotent()) else { return Ok(what) };
             let why = format!("{} shows a batch that comes twice twice", sink.description());
             refuse(what, why, "take at-least-once, or a folder of files as the sink")
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::aside::Aside;
 use super::log::{Disk, SystemDisk};
 use super::runner::Runner;
 use super::{Guarantee, Limits, Lookup, OutputMode, Progress, Sink, Source, Trigger, Window};
@@ -58,6 +59,7 @@ pub struct Query {
     pub(super) keep: u64,
     pub(super) finish: bool,
     pub(super) disk: Arc<dyn Disk>,
+    pub(super) aside: Aside,
     listener: Option<Listener>,
 }
 
@@ -118,6 +120,7 @@ impl Query {
             keep: Self::KEEP,
             finish: false,
             disk: Arc::new(SystemDisk),
+            aside: Aside::default(),
             listener: None,
         }
     }

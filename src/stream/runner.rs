@@ -241,6 +241,7 @@ impl Runner {
         }
         // After the name of the query is durable: a folder that is another's for ever would be worse than one that nobody owns.
         self.query.sink.begin(&self.name, &going.output)?;
+        self.query.aside.begin(&self.name, going.late.as_ref().map(|late| &late.schema))?;
         self.going = Some(going);
         Ok(())
     }
@@ -413,7 +414,7 @@ impl Runner {
             advance: offsets.advance,
             keeps: self.log.is_some(),
         };
-        let Found { rows, delta, watermark } = going.batch(source.as_deref(), &setting, &mut progress)?;
+        let Found { rows, late, delta, watermark } = going.batch(source.as_deref(), &setting, &mut progress)?;
         let output = BatchOutput { batch, rows };
         progress.rows_emitted = output.len() as u64;
         step(&mut progress, "addBatch");
@@ -422,8 +423,10 @@ impl Runner {
             self.chain = write_state(log, batch, self.chain, header, &delta, going, || self.query.source.position())?;
             step(&mut progress, "stateCommit");
         }
-        let sink = &mut self.query.sink;
+        let Query { sink, aside, .. } = &mut self.query;
         let mut give = |progress: &mut Progress| {
+            // First what is not in the output: that must not appear without it.
+            aside.give(batch, &progress.rejects, &late)?;
             sink.prepare(&output)?;
             sink.commit(batch)?;
             step(progress, "sinkCommit");

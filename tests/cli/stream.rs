@@ -86,6 +86,73 @@ fn without_a_checkpoint_lines_come_out() {
 }
 
 #[test]
+fn late_and_bad_rows_have_files_of_their_own_and_are_there_once() {
+    let bench = bench();
+    bench.write(
+        "in/c.csv",
+        "ts,region,amount,note\n2026-01-01T00:00:05,west,4,a\n2026-01-01T00:00:50,\"x, y\",abc,b\n\
+         2026-01-01T00:00:55,south,1,c\n2026-01-01T00:00:19,north,2,d\n",
+    );
+    let kept = [&WINDOWED[..], &["--checkpoint", "ckpt", "--sink", "csv:out", "--max-files", "1"]].concat();
+    // Without a place for it a bad row ends the query, at the batch that has it.
+    let ran = stream(&bench, &[&kept[..], &["--late", "late.ndjson"]].concat());
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("in/c.csv:3") && ran.err.contains("'abc'"), "{}", ran.err);
+    assert_eq!(bench.read("late.ndjson"), "");
+    let aside = [&kept[..], &["--late", "late.ndjson", "--rejects", "bad.csv"]].concat();
+    let ran = stream(&bench, &aside);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("2 of them late"), "{}", ran.err);
+    let late = "{\"batch\":2,\"ts\":\"2026-01-01T00:00:05\",\"region\":\"west\",\"amount\":4.0}\n\
+                {\"batch\":2,\"ts\":\"2026-01-01T00:00:19\",\"region\":\"north\",\"amount\":2.0}\n";
+    assert_eq!(bench.read("late.ndjson"), late);
+    let bad = bench.read("bad.csv");
+    let lines: Vec<&str> = bad.lines().collect();
+    assert_eq!(lines[0], "batch,file,line,byte,column_index,column,error_type,message,raw");
+    assert!(lines[1].starts_with("2,in/c.csv,3,") && lines[1].contains(",amount,cast,"), "{bad}");
+    assert!(lines[1].ends_with(",\"2026-01-01T00:00:50,\"\"x, y\"\",abc,b\"") && lines.len() == 2, "{bad}");
+    // The last batch is done again, as if the process had ended before its commit: nothing is there twice.
+    fs::remove_file(bench.path("ckpt/commits/2")).unwrap();
+    let out = bench.read("out/part-00000002.csv");
+    assert_eq!(stream(&bench, &aside).code, Some(0));
+    assert_eq!((bench.read("late.ndjson"), bench.read("bad.csv")), (late.into(), bad));
+    assert_eq!(bench.read("out/part-00000002.csv"), out);
+    // A limit of bad rows; a folder; what makes no sense.
+    let few = ["--rejects", "parquet:bad", "--max-rejects", "0", "--mode", "update", "--trigger", "available-now"];
+    let ran = stream(&bench, &few);
+    assert!(ran.code == Some(1) && ran.err.contains("in/c.csv:3"), "{}", ran.err);
+    let ran = stream(&bench, &["--rejects", "csv:bad2", "--mode", "update", "--trigger", "available-now"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(bench.read("bad2/part-00000000.csv").contains("\nin/c.csv,3,"));
+    for (args, code, says) in [
+        (&["--late", "late.csv"][..], 2, "nothing is late without a watermark"),
+        (&["--late", "late.parquet"], 2, "parquet:FOLDER"),
+        (&["--sink", "csv:both", "--rejects", "csv:both"], 2, "both has the output of another query"),
+        (&["--rejects", "in/a.csv"], 1, "in/a.csv: it is not the file of a query"),
+    ] {
+        let ran = stream(&bench, &[args, &["--mode", "update", "--trigger", "available-now"]].concat());
+        assert!(ran.code == Some(code) && ran.err.contains(says), "{args:?}: {:?} {}", ran.code, ran.err);
+    }
+    assert_eq!(bench.read("in/a.csv"), FIRST);
+}
+
+#[test]
+fn a_late_row_that_cannot_be_given_whole_ends_the_query() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("in")).unwrap();
+    bench.write("in/a.csv", "ts,n,note\n2026-01-01T00:00:30,1,5\n");
+    // Of two bad values in a column that nothing else reads, one is in a late row.
+    bench.write("in/b.csv", "ts,n,note\n2026-01-01T00:00:01,1,x\n2026-01-01T00:00:31,1,y\n");
+    let args = ["stream", "--source", "dir:in/*.csv", "count()", "--by", "n", "--max-files", "1", "--late", "late.csv"];
+    let ran = bench.run(args.iter().chain(&WINDOWED));
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("1 late rows cannot be given with all their columns"), "{}", ran.err);
+    let ran = bench.run(args.iter().chain(&WINDOWED).chain(&["--schema", "note:string"]));
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(bench.read("late.csv"), "batch,ts,n,note\n1,2026-01-01T00:00:01,1,x\n");
+}
+
+#[test]
 fn what_cannot_be_says_why_and_what_could() {
     let bench = bench();
     let now = ["--trigger", "available-now"];

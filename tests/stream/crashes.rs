@@ -77,6 +77,8 @@ fn every_crash_state_of_a_query_over_files_gives_the_same_output() {
 fn whatever_a_query_remembers_a_crash_takes_none_of_it() {
     let files = Files::new();
     for (what, make) in files.cases() {
+        let has_late = straight(&*make).0.keys().any(|name| name.starts_with("late/"));
+        assert_eq!(has_late, what.starts_with("late"), "{what}");
         survives(what, &*make, in_turn);
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use tidemill::aggregate::{count, max, sum};
 use tidemill::column::Schema;
 use tidemill::expr::parse;
-use tidemill::stream::{Callback, Limits, OutputMode, Progress, Query, Source, Trigger};
+use tidemill::stream::{BatchOutput, Callback, Limits, OutputMode, Progress, Query, Sink, Source, Trigger};
 use tidemill::{Input, Job, Result, col, input};
 
 use super::engine;
@@ -37,7 +37,7 @@ struct Rows {
     next: usize,
 }
 
-fn table(rows: &[Row]) -> Input {
+fn columns(rows: &[Row]) -> RecordBatch {
     let text = |row: &Row| if row.sound { row.number.to_string() } else { "no number".into() };
     let times: TimestampMillisecondArray = rows.iter().map(|row| row.at).collect();
     let columns: [(&str, ArrayRef); 4] = [
@@ -46,7 +46,11 @@ fn table(rows: &[Row]) -> Input {
         ("text", Arc::new(rows.iter().map(|row| Some(text(row))).collect::<StringArray>())),
         ("kept", Arc::new(rows.iter().map(|row| Some(row.kept)).collect::<BooleanArray>())),
     ];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap()
+}
+
+fn table(rows: &[Row]) -> Input {
+    let batch = columns(rows);
     Input::batches(batch.schema(), vec![batch]).unwrap()
 }
 
@@ -240,6 +244,8 @@ struct Verdict {
     watermark: Option<i64>,
     /// The groups that are given, each with its numbers so far.
     given: BTreeMap<Group, Vec<i64>>,
+    /// The late rows.
+    late_rows: Vec<String>,
 }
 
 /// Goes through the rows, batch by batch. Also gives the groups of all that were accepted.
@@ -256,6 +262,7 @@ fn judge(
     for rows in batches {
         let mut verdict = Verdict { read: rows.len() as u64, ..Verdict::default() };
         let mut latest = None;
+        let mut late: Vec<Row> = Vec::new();
         // In mode complete nothing is forgotten, and so nothing is late.
         let decides = watermark.filter(|_| mode != OutputMode::Complete);
         for row in rows {
@@ -268,6 +275,7 @@ fn judge(
                     latest = latest.max(Some(at));
                     if decides.is_some_and(|watermark| rule.is_late(at, watermark)) {
                         verdict.late += 1;
+                        late.push(row.clone());
                     } else {
                         verdict.grouped += 1;
                         accepted.push(Accepted { at, key: row.key, number: row.number, watermark: decides });
@@ -275,6 +283,7 @@ fn judge(
                 }
             }
         }
+        verdict.late_rows = texts(&[columns(&late)]);
         let before = watermark;
         if let (Some(latest), Some(delay)) = (latest, delay) {
             watermark = watermark.max(Some(latest - delay));
@@ -339,38 +348,46 @@ fn plain(group: &Group, numbers: &[i64]) -> String {
     format!("{},{},{},{},{sum},{max},", time(*start), time(*end), key.unwrap_or(""), numbers.len())
 }
 
+/// A sink that keeps the rows of every batch as texts.
+fn keeper() -> (Arc<Mutex<Vec<Vec<String>>>>, impl Sink + 'static) {
+    let given: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let kept = Arc::clone(&given);
+    let sink = Callback::new(move |output: &BatchOutput| {
+        kept.lock().unwrap().push(texts(&output.rows));
+        Ok(())
+    });
+    (given, sink)
+}
+
+/// What a query gave, batch by batch.
+struct Given {
+    rows: Vec<Vec<String>>,
+    late: Vec<Vec<String>>,
+    rejects: Vec<Vec<String>>,
+    told: Vec<Progress>,
+}
+
 /// The rows of every batch, and its account.
-fn stream(
-    batches: &[Vec<Row>],
-    rule: &dyn Rule,
-    delay: Option<i64>,
-    mode: OutputMode,
-) -> (Vec<Vec<String>>, Vec<Progress>) {
+fn stream(batches: &[Vec<Row>], rule: &dyn Rule, delay: Option<i64>, mode: OutputMode) -> Given {
     let job =
         aggregates(Job::new().filter(col("kept")).map("number", parse("cast(text as int64)").unwrap()).by(["key"]));
-    let given: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
     let told: Arc<Mutex<Vec<Progress>>> = Arc::default();
-    let sink = {
-        let given = Arc::clone(&given);
-        Callback::new(move |output| {
-            given.lock().unwrap().push(texts(&output.rows));
-            Ok(())
-        })
-    };
+    let ((given, sink), (late, late_sink), (rejects, rejects_sink)) = (keeper(), keeper(), keeper());
     let listen = {
         let told = Arc::clone(&told);
         move |progress: &Progress| told.lock().unwrap().push(progress.clone())
     };
     let source = Rows { batches: batches.to_vec(), next: 0 };
     let query = Query::new(source, job, sink).mode(mode).trigger(Trigger::AvailableNow).finish(true).listen(listen);
+    let query = query.rejects(rejects_sink);
     let mut query = rule.texts().iter().fold(query, |query, text| query.window(text.parse().unwrap()));
     if let Some(delay) = delay {
-        query = query.watermark(format!("{delay}ms").parse().unwrap());
+        query = query.watermark(format!("{delay}ms").parse().unwrap()).late(late_sink);
     }
     query.start(&engine().max_rejects(u64::MAX)).unwrap().wait().unwrap();
-    let given = std::mem::take(&mut *given.lock().unwrap());
+    let take = |kept: &Mutex<Vec<Vec<String>>>| std::mem::take(&mut *kept.lock().unwrap());
     let told = std::mem::take(&mut *told.lock().unwrap());
-    (given, told)
+    Given { rows: take(&given), late: take(&late), rejects: take(&rejects), told }
 }
 
 /// What is wrong with what a query over these batches gives, if anything.
@@ -386,7 +403,7 @@ fn compare(
     mode: OutputMode,
 ) -> Result<(), TestCaseError> {
     let (verdicts, accepted) = judged;
-    let (given, told) = stream(batches, rule, delay, mode);
+    let Given { rows: given, late, rejects, told } = stream(batches, rule, delay, mode);
     // One more if windows were open at the end.
     prop_assert!(told.len() == batches.len() || (mode == OutputMode::Append && told.len() == batches.len() + 1));
     let mut last: BTreeMap<String, String> = BTreeMap::new();
@@ -400,9 +417,12 @@ fn compare(
             grouped: progress.rows_grouped,
             watermark: progress.watermark,
             given: verdict.given.clone(),
+            late_rows: late.get(at).cloned().unwrap_or_default(),
         };
         prop_assert_eq!(verdict, &counted, "batch {}", at);
         prop_assert_eq!(progress.rejects.len() as u64, progress.rows_rejected);
+        prop_assert_eq!(rejects[at].len() as u64, progress.rows_rejected);
+        prop_assert!(rejects[at].iter().all(|row| row.contains("'no number'")), "{:?}", rejects[at]);
         let accounted = verdict.filtered + verdict.rejected + verdict.late + verdict.untimed + verdict.grouped;
         prop_assert_eq!(accounted, verdict.read);
         // The whole numbers of what was given, by plain arithmetic.

@@ -143,6 +143,7 @@ impl Files {
             Lookup::new(table, "city", "name")
         };
         let by_country = countries.clone();
+        let for_late = countries.clone();
         vec![
             ("sessions", Box::new(move |disk| window(on(disk, totals()), "session 2s on time"))),
             (
@@ -167,6 +168,22 @@ impl Files {
                 }),
             ),
             (
+                "late rows",
+                Box::new(move |disk| {
+                    let late = FolderSink::on(Arc::new(disk.clone()), format!("{OUTPUT}/late"), Format::Csv);
+                    window(on(disk, totals()), "tumbling 2s on time").late(late)
+                }),
+            ),
+            (
+                "late rows behind distinct ones of a table",
+                Box::new(move |disk| {
+                    let late = FolderSink::on(Arc::new(disk.clone()), format!("{OUTPUT}/late"), Format::Csv);
+                    let job = Job::new().by(["country"]).aggregate(sum(col("fare")).named("total"));
+                    let distinct = [tidemill::plan::Named::from(col("city")), tidemill::plan::Named::from(col("fare"))];
+                    window(on(disk, job).lookup(for_late()).distinct(distinct), "tumbling 3s on time").late(late)
+                }),
+            ),
+            (
                 "groups by a table's column",
                 Box::new(move |disk| {
                     let job = Job::new().by(["country"]).aggregate(sum(col("fare")).named("total"));
@@ -182,7 +199,10 @@ fn run(query: Query) -> Result<Summary> {
 }
 
 fn output(disk: &SimulatedDisk) -> Output {
-    disk.output(Path::new(OUTPUT))
+    let mut all = disk.output(Path::new(OUTPUT));
+    let late = disk.output(&Path::new(OUTPUT).join("late"));
+    all.extend(late.into_iter().map(|(name, text)| (format!("late/{name}"), text)));
+    all
 }
 
 #[test]

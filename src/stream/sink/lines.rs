@@ -1,9 +1,10 @@
 //! Batches as lines into whatever can be written: standard output, a pipe.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::{BatchOutput, Sink};
@@ -51,6 +52,22 @@ impl Write for Kept {
     }
 }
 
+/// Rows as text; for CSV and TSV with a header, unless they go on after others.
+pub(super) fn text(
+    format: Format,
+    schema: &SchemaRef,
+    rows: &[RecordBatch],
+    name: &Path,
+    more: bool,
+) -> Result<Vec<u8>> {
+    let kept = Kept::default();
+    let writer_of = if more { more_lines } else { writer };
+    let mut writer = writer_of(format, Arc::clone(schema), Box::new(kept.clone()), name)?;
+    rows.iter().try_for_each(|rows| writer.write(rows))?;
+    writer.finish()?;
+    Ok(std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
 impl Sink for LinesSink {
     fn description(&self) -> String {
         format!("{}:{}", self.format.name(), self.name.display())
@@ -71,12 +88,8 @@ impl Sink for LinesSink {
             return Ok(());
         }
         let schema = self.schema.as_ref().ok_or_else(|| Error::internal("a sink that was not begun"))?;
-        let kept = Kept::default();
-        let writer_of = if self.has_header { more_lines } else { writer };
-        let mut writer = writer_of(self.format, Arc::clone(schema), Box::new(kept.clone()), &self.name)?;
-        output.rows.iter().try_for_each(|rows| writer.write(rows))?;
-        writer.finish()?;
-        self.waiting = std::mem::take(&mut *kept.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let more = self.has_header;
+        self.waiting = text(self.format, schema, &output.rows, &self.name, more)?;
         Ok(())
     }
 

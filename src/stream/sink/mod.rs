@@ -1,11 +1,13 @@
 //! Where the output of batches goes.
 
+mod file;
 mod folder;
 mod lines;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+pub use file::FileSink;
 pub use folder::FolderSink;
 pub use lines::LinesSink;
 

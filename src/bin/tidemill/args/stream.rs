@@ -97,6 +97,15 @@ pub struct StreamArgs {
     /// How late rows may come: a window closes when an event time so much later than its end is read
     #[arg(long, value_name = "SPAN", help_heading = "The stream")]
     pub watermark: Option<String>,
+    /// Write rows that came too late to a file of csv or ndjson, or to a folder, with all columns of the source
+    #[arg(long, value_name = "FILE|FORMAT:FOLDER", help_heading = "The stream")]
+    pub late: Option<String>,
+    /// Set bad rows aside in a file of csv or ndjson, or in a folder, instead of stopping at the first
+    #[arg(long, value_name = "FILE|FORMAT:FOLDER", help_heading = "The stream")]
+    pub rejects: Option<String>,
+    /// The most rows to set aside of a batch
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "rejects", help_heading = "The stream")]
+    pub max_rejects: u64,
     /// What a batch gives
     #[arg(long, value_name = "append|update|complete", default_value = "append", help_heading = "The stream")]
     pub mode: String,

@@ -1,6 +1,7 @@
 //! `tidemill stream`: a job over a stream.
 
 use std::io::Write;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,8 +11,8 @@ use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
 use tidemill::plan::Named;
 use tidemill::stream::{
-    FileOrder, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, Metrics, NexmarkSource,
-    OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
+    FileOrder, FileSink, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, Metrics,
+    NexmarkSource, OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
 };
 use tidemill::{Device, Error, Input, Job, Result};
 
@@ -92,7 +93,14 @@ pub fn run(args: &StreamArgs) -> Result<()> {
             say(&progress.to_json().to_string());
         }
     });
-    let engine = job::engine(&args.run)?.device(Device::from_str(&args.device)?);
+    let mut engine = job::engine(&args.run)?.device(Device::from_str(&args.device)?);
+    if let Some(text) = &args.rejects {
+        engine = engine.max_rejects(args.max_rejects);
+        query = query.rejects_boxed(aside(text)?);
+    }
+    if let Some(text) = &args.late {
+        query = query.late_boxed(aside(text)?);
+    }
     let interrupt = Interrupt::listen()?;
     let going = query.start(&engine)?;
     interrupt.heed();
@@ -211,6 +219,16 @@ fn source(args: &StreamArgs) -> Result<Box<dyn Source>> {
                  nexmark:bid,events=1000000".into(),
             ),
         }),
+    }
+}
+
+/// Where rows go that are not in the output: a file, or a folder.
+fn aside(text: &str) -> Result<Box<dyn Sink>> {
+    match text.split_once(':') {
+        Some((name, folder)) if !folder.is_empty() && Format::from_str(name).is_ok() => {
+            Ok(Box::new(FolderSink::new(folder, Format::from_str(name)?)))
+        }
+        _ => Ok(Box::new(FileSink::new(text, Format::of_path(Path::new(text)).unwrap_or(Format::Csv))?)),
     }
 }
 
