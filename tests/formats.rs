@@ -158,7 +158,7 @@ fn ndjson(table: &Table, line_end: &str) -> String {
                     value.text(ty)
                 }
                 Value::Float(float) if float.is_finite() => value.text(ty),
-                Value::Str(string) => text(&string.to_string()),
+                Value::Str(string) => text(string.as_ref()),
                 value => text(&value.text(ty)),
             };
             members.push(format!("{}:{}{json}", text(name), " ".repeat(i % 3)));
