@@ -35,7 +35,7 @@ pub trait Writer {
     /// Writes a batch.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if the sink fails (a closed pipe as `BrokenPipe`); a value the format cannot hold.
+    /// [`Error::Io`] if the sink fails (a closed pipe as `BrokenPipe`); a value the format cannot hold.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// Writes what ends the output, and flushes the sink.
