@@ -146,22 +146,40 @@ pub fn days_from_civil(year: i64, month: u32, day: u32) -> Option<i64> {
 fn write_date(days: i64, out: &mut String) {
     use std::fmt::Write;
     let (year, month, day) = civil_from_days(days);
-    _ = if (0..=9999).contains(&year) {
-        write!(out, "{year:04}-{month:02}-{day:02}")
+    if (0..=9999).contains(&year) {
+        write_digits(year, 4, out);
     } else {
-        write!(out, "{year:+05}-{month:02}-{day:02}")
-    };
+        _ = write!(out, "{year:+05}");
+    }
+    for part in [month, day] {
+        out.push('-');
+        write_digits(part.into(), 2, out);
+    }
+}
+
+/// The last `width` digits, 9 at most, of a number that is not negative. Times are much of what is written, and the standard library's
+/// formatting is slow for it.
+fn write_digits(mut number: i64, width: usize, out: &mut String) {
+    let mut digits = [b'0'; 9];
+    for digit in digits[..width].iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    out.extend(digits[..width].iter().map(|&digit| char::from(digit)));
 }
 
 fn write_timestamp(ticks: i64, unit: Unit, out: &mut String) {
-    use std::fmt::Write;
     let per_day = 86_400 * unit.per_second();
     write_date(ticks.div_euclid(per_day), out);
     let tick = ticks.rem_euclid(per_day);
     let (second, part) = (tick / unit.per_second(), tick % unit.per_second());
-    _ = write!(out, "T{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+    for (mark, number) in [('T', second / 3600), (':', second / 60 % 60), (':', second % 60)] {
+        out.push(mark);
+        write_digits(number, 2, out);
+    }
     if part != 0 {
-        _ = write!(out, ".{part:0width$}", width = unit.digits() as usize);
+        out.push('.');
+        write_digits(part, unit.digits() as usize, out);
     }
 }
 
@@ -177,6 +195,10 @@ mod tests {
         assert_eq!(Value::Int(0).text(&Type::Date), "1970-01-01");
         assert_eq!(Value::Int(-1).text(&Type::Timestamp(Unit::Milli)), "1969-12-31T23:59:59.999");
         assert_eq!(Value::Int(1).text(&Type::Timestamp(Unit::Second)), "1970-01-01T00:00:01");
+        assert_eq!(Value::Int(1_000_000_007).text(&Type::Timestamp(Unit::Nano)), "1970-01-01T00:00:01.000000007");
+        assert_eq!(Value::Int(45_296_000_120).text(&Type::Timestamp(Unit::Micro)), "1970-01-01T12:34:56.000120");
+        assert_eq!(Value::Int(-719_529).text(&Type::Date), "-0001-12-31");
+        assert_eq!(Value::Int(2_932_897).text(&Type::Date), "+10000-01-01");
         assert_eq!(Value::Float(0.1).text(&Type::Float64), "0.1");
         assert_eq!(Value::Float(0.1f32.into()).text(&Type::Float32), "0.1");
         assert_eq!(Value::Float(f64::NEG_INFINITY).text(&Type::Float64), "-inf");
