@@ -43,12 +43,18 @@ impl std::str::FromStr for TextFormat {
     }
 }
 
+/// What a file is: text what it is said to be, all else what it is found to be.
+fn chosen(bytes: &[u8], path: &Path, options: &OpenOptions) -> Kind {
+    match (kind(bytes, path), options.text) {
+        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Csv)) => Kind::Csv,
+        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Ndjson)) => Kind::Ndjson,
+        (found, _) => found,
+    }
+}
+
 /// Whether a text called `path` that begins with `text` is NDJSON.
 pub(super) fn is_ndjson(text: &[u8], path: &Path, options: &OpenOptions) -> bool {
-    match (kind(text, path), options.text) {
-        (Kind::Csv | Kind::Ndjson, Some(format)) => format == TextFormat::Ndjson,
-        (found, _) => found == Kind::Ndjson,
-    }
+    chosen(text, path, options) == Kind::Ndjson
 }
 
 impl From<CsvOptions> for OpenOptions {
@@ -75,12 +81,7 @@ pub fn open(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Arc<dyn Sou
 
 /// The reader of an opened file.
 pub(super) fn of(map: Arc<Map>, options: &OpenOptions) -> Result<Arc<dyn Source>> {
-    let found = match (kind(&map, map.path()), options.text) {
-        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Csv)) => Kind::Csv,
-        (Kind::Csv | Kind::Ndjson, Some(TextFormat::Ndjson)) => Kind::Ndjson,
-        (found, _) => found,
-    };
-    match found {
+    match chosen(&map, map.path(), options) {
         Kind::Parquet => ParquetSource::of(map),
         Kind::Arrow => ArrowSource::of(map),
         Kind::Raw => RawSource::of(map, &options.csv.schema),

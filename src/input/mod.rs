@@ -37,7 +37,7 @@ pub(crate) use self::memory::arrow_columns;
 pub use self::parquet::ParquetSource;
 pub use self::raw::RawSource;
 use crate::column::{Chunk, Dictionary, Schema, Type};
-use crate::{Place, Result};
+use crate::{Error, Place, Result};
 
 /// An input that can be scanned any number of times.
 pub trait Source: Send + Sync {
@@ -142,6 +142,17 @@ pub struct Request {
     pub threads: usize,
     /// Whether bad rows are set aside ([`Read::rejects`]) instead of failing the task.
     pub tolerant: bool,
+}
+
+impl Request {
+    /// Refuses one whose parts do not belong together.
+    fn check(&self) -> Result<()> {
+        let columns = self.columns.len();
+        if columns != self.types.len() || columns != self.dictionaries.len() {
+            return Err(Error::internal("a request's columns, types and dictionaries differ in number"));
+        }
+        Ok(())
+    }
 }
 
 /// A scan in progress.

@@ -20,21 +20,7 @@ pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
     if job.is_of_rows() {
         return Err(Error::usage("a job that selects rows has no groups"));
     }
-    let mut rows = Binder::new(schema);
-    for (name, expr) in &job.maps {
-        no_aggregates(expr, "--map")?;
-        let node = rows.bind(expr)?;
-        rows.define(name, node);
-    }
-    let filter = match &job.filter {
-        Some(expr) => {
-            no_aggregates(expr, "--where")?;
-            let node = rows.bind(expr)?;
-            expect_bool(&rows.node(node).ty, expr, "--where")?;
-            Some(node)
-        }
-        None => None,
-    };
+    let (mut rows, filter) = before_groups(job, schema)?;
     let mut keys: Vec<Key> = Vec::new();
     for named in &job.keys {
         no_aggregates(&named.expr, "--by")?;
@@ -66,6 +52,26 @@ pub fn lower(job: &Job, schema: &Schema) -> Result<Plan> {
         })
         .collect::<Result<Vec<_>>>()?;
     taken.finish(job, filter, outputs, having, order)
+}
+
+/// What a job begins with, whether it groups or not: its maps, as names of a binder, and its filter.
+pub(super) fn before_groups<'s>(job: &Job, schema: &'s Schema) -> Result<(Binder<'s>, Option<NodeId>)> {
+    let mut rows = Binder::new(schema);
+    for (name, expr) in &job.maps {
+        no_aggregates(expr, "--map")?;
+        let node = rows.bind(expr)?;
+        rows.define(name, node);
+    }
+    let filter = match &job.filter {
+        Some(expr) => {
+            no_aggregates(expr, "--where")?;
+            let node = rows.bind(expr)?;
+            expect_bool(&rows.node(node).ty, expr, "--where")?;
+            Some(node)
+        }
+        None => None,
+    };
+    Ok((rows, filter))
 }
 
 /// An output expression with its aggregates taken out.
@@ -382,7 +388,7 @@ pub(super) fn no_aggregates(expr: &Expr, place: &str) -> Result<()> {
     expr.children().into_iter().try_for_each(|child| no_aggregates(child, place))
 }
 
-pub(super) fn expect_bool(ty: &Type, expr: &Expr, place: &str) -> Result<()> {
+fn expect_bool(ty: &Type, expr: &Expr, place: &str) -> Result<()> {
     match ty {
         Type::Bool | Type::Null => Ok(()),
         ty => Err(query(expr, format!("{place} needs a condition (bool), this is {ty}"), None)),

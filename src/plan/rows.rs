@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::lower::{expect_bool, no_aggregates};
+use super::lower::{before_groups, no_aggregates};
 use super::{Job, Stage};
 use crate::column::{FieldType, Schema, Type};
-use crate::expr::{Binder, Expr, ExprNode, col};
+use crate::expr::{Expr, ExprNode, col};
 use crate::{Error, Result};
 
 /// A job of rows made ready for a schema.
@@ -39,21 +39,7 @@ pub fn lower_rows(job: &Job, schema: &Schema) -> Result<RowsPlan> {
         }
         _ => {}
     }
-    let mut rows = Binder::new(schema);
-    for (name, expr) in &job.maps {
-        no_aggregates(expr, "--map")?;
-        let node = rows.bind(expr)?;
-        rows.define(name, node);
-    }
-    let filter = match &job.filter {
-        Some(expr) => {
-            no_aggregates(expr, "--where")?;
-            let node = rows.bind(expr)?;
-            expect_bool(&rows.node(node).ty, expr, "--where")?;
-            Some(node)
-        }
-        None => None,
-    };
+    let (mut rows, filter) = before_groups(job, schema)?;
     let (mut args, mut outputs) = (Vec::new(), Vec::<(String, Type)>::new());
     let mut column = |name: String, expr: &Expr| -> Result<()> {
         no_aggregates(expr, "--select")?;

@@ -297,9 +297,9 @@ impl Runner {
         };
         let Some(range) = self.query.source.plan(&limits)? else { return Ok(None) };
         self.silent = None;
-        let extent = self.query.source.extent(&range);
+        let extent = self.pace.as_ref().map(|_| self.query.source.extent(&range));
         let progress = self.do_batch(range, None, started)?;
-        if let Some(pace) = &mut self.pace {
+        if let (Some(pace), Some(extent)) = (&mut self.pace, extent) {
             pace.saw(extent, started.elapsed());
         }
         Ok(Some(progress))

@@ -4,13 +4,13 @@ use std::fs;
 
 use crate::support::{Bench, Ran};
 
-const FIRST: &str = "ts,region,amount\n2026-01-01T00:00:01,north,0.1\n2026-01-01T00:00:03,south,0.2\n\
+pub const FIRST: &str = "ts,region,amount\n2026-01-01T00:00:01,north,0.1\n2026-01-01T00:00:03,south,0.2\n\
     2026-01-01T00:00:12,north,0.7\n";
 const SECOND: &str = "amount,ts,region\n5,2026-01-01T00:00:14,south\n1,2026-01-01T00:00:31,north\n\
     9,2026-01-01T00:00:02,north\n";
 
 /// A folder `in` with two files.
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let bench = Bench::new();
     fs::create_dir(bench.path("in")).unwrap();
     bench.write("in/a.csv", FIRST);
@@ -18,7 +18,7 @@ fn bench() -> Bench {
     bench
 }
 
-fn stream(bench: &Bench, more: &[&str]) -> Ran {
+pub fn stream(bench: &Bench, more: &[&str]) -> Ran {
     let common = ["stream", "--source", "dir:in/*.csv", "--by", "region", "sum(amount)", "count()"];
     bench.run(common.iter().chain(more))
 }

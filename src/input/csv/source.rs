@@ -148,9 +148,7 @@ impl Source for CsvSource {
 
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, threads: _, tolerant } = request;
-        if columns.len() != types.len() || columns.len() != dictionaries.len() {
-            return Err(Error::internal("a request's columns, types and dictionaries differ in number"));
-        }
+        request.check()?;
         let mut wanted = vec![];
         for ((&column, ty), dict) in columns.iter().zip(types).zip(dictionaries) {
             let field = self.schema.fields.get(column).ok_or_else(|| Error::internal("no such column"))?;

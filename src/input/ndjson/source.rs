@@ -233,9 +233,7 @@ impl Source for NdjsonSource {
 
     fn scan(&self, request: &Request) -> Result<Box<dyn Scan>> {
         let Request { columns, dictionaries, types, chunk_bytes, chunk_rows, threads: _, tolerant } = request;
-        if columns.len() != types.len() || columns.len() != dictionaries.len() {
-            return Err(Error::internal("a request's columns, types and dictionaries differ in number"));
-        }
+        request.check()?;
         let mut plan = Plan {
             wanted: vec![],
             keys: Keys::default(),

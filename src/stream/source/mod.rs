@@ -3,6 +3,7 @@
 mod folder;
 mod lines;
 mod nexmark;
+mod numbered;
 mod rate;
 mod tail;
 
@@ -73,13 +74,6 @@ pub trait Source: Send {
     fn is_over(&self) -> bool {
         false
     }
-}
-
-/// The rows of a range that has the numbers of its first row and of the one after its last.
-pub(crate) fn rows_between(range: &Json) -> Limits {
-    let end = |name| range.get(name).and_then(Json::as_u64);
-    let rows = end("from").zip(end("to")).map(|(from, to)| to.saturating_sub(from));
-    Limits { rows, ..Limits::default() }
 }
 
 /// What a batch may read at most. One file, or one row, is always read.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef, TimeUnit};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
-use super::{Limits, Source, foreign, rows_between};
+use super::numbered::Numbered;
+use super::{Limits, Source};
 use crate::column::Schema;
 use crate::expr::Interval;
 use crate::input::{self, MemorySource};
@@ -16,11 +17,8 @@ use crate::{Error, Result};
 /// of Spark's `rate-micro-batch`.
 #[derive(Debug, Clone)]
 pub struct RateSource {
-    rows: u64,
+    at: Numbered,
     advance: i64,
-    /// Rows in all.
-    most: Option<u64>,
-    next: u64,
 }
 
 impl RateSource {
@@ -35,7 +33,7 @@ impl RateSource {
                 Err(Error::usage("a rate is from 1 to 4294967295 rows a batch"))
             }
             Some(None) => Err(Error::usage("so many rows cannot be counted")),
-            most => Ok(RateSource { rows, advance: advance.nanos() / 1_000_000, most: most.flatten(), next: 0 }),
+            most => Ok(RateSource { at: Numbered::new(rows, most.flatten()), advance: advance.nanos() / 1_000_000 }),
         }
     }
 
@@ -67,19 +65,11 @@ impl RateSource {
             Field::new("value", DataType::Int64, false),
         ]))
     }
-
-    fn range(&self, range: &Json) -> Result<(u64, u64)> {
-        let end = |name| range.get(name).and_then(Json::as_u64);
-        match (end("from"), end("to")) {
-            (Some(from), Some(to)) if from <= to => Ok((from, to)),
-            _ => Err(foreign("rate", range)),
-        }
-    }
 }
 
 impl Source for RateSource {
     fn description(&self) -> String {
-        format!("rate:rows={},advance={}ms", self.rows, self.advance)
+        format!("rate:rows={},advance={}ms", self.at.batch, self.advance)
     }
 
     fn is_replayable(&self) -> bool {
@@ -91,29 +81,21 @@ impl Source for RateSource {
     }
 
     fn plan(&mut self, limits: &Limits) -> Result<Option<Json>> {
-        let rows = self.rows.min(limits.rows.unwrap_or(u64::MAX).max(1));
-        let to = self.next.saturating_add(rows).min(self.most.unwrap_or(u64::MAX));
-        if to == self.next {
-            return Ok(None);
-        }
-        let range = json!({ "from": self.next, "to": to });
-        self.next = to;
-        Ok(Some(range))
+        Ok(self.at.plan(limits))
     }
 
     fn extent(&self, range: &Json) -> Limits {
-        rows_between(range)
+        Numbered::extent("rate", range)
     }
 
     fn replay(&mut self, range: &Json) -> Result<()> {
-        self.next = self.range(range)?.1;
-        Ok(())
+        self.at.replay("rate", range)
     }
 
     fn open(&mut self, range: &Json, _: &Schema) -> Result<Arc<dyn input::Source>> {
-        let (from, to) = self.range(range)?;
+        let (from, to) = Numbered::range("rate", range)?;
         let time = |row: u64| {
-            let (advance, rows) = (i128::from(self.advance), i128::from(self.rows));
+            let (advance, rows) = (i128::from(self.advance), i128::from(self.at.batch));
             i64::try_from(i128::from(row) * advance / rows).unwrap_or(i64::MAX)
         };
         let times: TimestampMillisecondArray = (from..to).map(time).collect::<Vec<_>>().into();
@@ -124,21 +106,22 @@ impl Source for RateSource {
     }
 
     fn position(&self) -> Json {
-        json!({ "next": self.next })
+        self.at.position()
     }
 
     fn restore(&mut self, position: &Json) -> Result<()> {
-        self.next = position.get("next").and_then(Json::as_u64).ok_or_else(|| foreign("rate", position))?;
-        Ok(())
+        self.at.restore("rate", position)
     }
 
     fn is_over(&self) -> bool {
-        self.most == Some(self.next)
+        self.at.is_over()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

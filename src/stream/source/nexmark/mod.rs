@@ -6,11 +6,12 @@ mod events;
 
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 pub use self::events::NexmarkRows;
 use self::events::{Kind, START};
-use super::{Limits, Source, foreign, rows_between};
+use super::numbered::Numbered;
+use super::{Limits, Source};
 use crate::column::Schema;
 use crate::input::{self, MadeSource, Rule};
 use crate::{Error, Result};
@@ -25,10 +26,7 @@ pub struct NexmarkSource {
     rows: Arc<NexmarkRows>,
     /// As typed, for a query goes on only as itself.
     words: String,
-    batch: u64,
-    /// Rows in all.
-    most: Option<u64>,
-    next: u64,
+    at: Numbered,
 }
 
 impl NexmarkSource {
@@ -54,20 +52,12 @@ impl NexmarkSource {
             }
         }
         let words = format!("{},rate={rate}", kind.name());
-        Ok(NexmarkSource { rows: Arc::new(NexmarkRows::new(kind, START, rate)), words, batch, most, next: 0 })
+        Ok(NexmarkSource { rows: Arc::new(NexmarkRows::new(kind, START, rate)), words, at: Numbered::new(batch, most) })
     }
 
     /// The rule that makes the rows.
     pub fn rule(&self) -> Arc<NexmarkRows> {
         Arc::clone(&self.rows)
-    }
-
-    fn range(&self, range: &Json) -> Result<(u64, u64)> {
-        let end = |name| range.get(name).and_then(Json::as_u64);
-        match (end("from"), end("to")) {
-            (Some(from), Some(to)) if from <= to => Ok((from, to)),
-            _ => Err(foreign(&self.description(), range)),
-        }
     }
 }
 
@@ -85,47 +75,39 @@ impl Source for NexmarkSource {
     }
 
     fn plan(&mut self, limits: &Limits) -> Result<Option<Json>> {
-        let rows = self.batch.min(limits.rows.unwrap_or(u64::MAX).max(1));
-        let to = self.next.saturating_add(rows).min(self.most.unwrap_or(u64::MAX));
-        if to <= self.next {
-            return Ok(None);
-        }
-        let range = json!({ "from": self.next, "to": to });
-        self.next = to;
-        Ok(Some(range))
+        Ok(self.at.plan(limits))
     }
 
     fn extent(&self, range: &Json) -> Limits {
-        rows_between(range)
+        Numbered::extent(&self.description(), range)
     }
 
     fn replay(&mut self, range: &Json) -> Result<()> {
-        self.next = self.range(range)?.1;
-        Ok(())
+        self.at.replay(&self.description(), range)
     }
 
     fn open(&mut self, range: &Json, _: &Schema) -> Result<Arc<dyn input::Source>> {
-        let (from, to) = self.range(range)?;
+        let (from, to) = Numbered::range(&self.description(), range)?;
         Ok(MadeSource::new(self.description(), self.rule(), from..to))
     }
 
     fn position(&self) -> Json {
-        json!({ "next": self.next })
+        self.at.position()
     }
 
     fn restore(&mut self, position: &Json) -> Result<()> {
-        let next = position.get("next").and_then(Json::as_u64);
-        self.next = next.ok_or_else(|| foreign(&self.description(), position))?;
-        Ok(())
+        self.at.restore(&self.description(), position)
     }
 
     fn is_over(&self) -> bool {
-        self.most.is_some_and(|most| self.next >= most)
+        self.at.is_over()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::{Engine, Input, Job, aggregate, col};
 
