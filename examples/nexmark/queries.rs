@@ -1,7 +1,7 @@
 //! The queries of Nexmark over bids, as tidemill says them. What they compute is what Beam and Flink publish; where an answer may have
 //! ties, what is given is named here.
 
-use tidemill::expr::{parse, parse_items};
+use tidemill::expr::parse;
 use tidemill::plan::{Job, Named};
 use tidemill::stream::{OutputMode, Query, Sink, Source};
 use tidemill::{Error, Result};
@@ -207,7 +207,7 @@ fn items(text: &str) -> Result<Vec<Named>> {
     if text.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }).collect())
+    Named::parse_list(text)
 }
 
 impl Nexmark {

@@ -61,6 +61,15 @@ impl Schema {
         }
     }
 
+    /// The columns that can be read, as Arrow has them; all may hold nulls.
+    pub fn to_arrow(&self) -> arrow_schema::SchemaRef {
+        let known = self.fields.iter().filter_map(|field| match &field.ty {
+            FieldType::Known(ty) => Some(arrow_schema::Field::new(&field.name, ty.to_arrow(), true)),
+            FieldType::Unsupported(_) => None,
+        });
+        std::sync::Arc::new(arrow_schema::Schema::new(known.collect::<Vec<_>>()))
+    }
+
     /// The name nearest to a misspelt one, for "did you mean".
     pub fn nearest(&self, name: &str) -> Option<&str> {
         let lower = name.to_lowercase();

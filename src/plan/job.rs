@@ -13,6 +13,14 @@ pub struct Named {
 }
 
 impl Named {
+    /// A list of expressions with or without names, as typed: `carrier, dep_delay > 15 as late`.
+    ///
+    /// # Errors
+    /// As [`parse_items`](expr::parse_items).
+    pub fn parse_list(text: &str) -> Result<Vec<Named>> {
+        Ok(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }).collect())
+    }
+
     /// The column's name.
     pub fn title(&self) -> String {
         match (&self.name, &self.expr.span) {

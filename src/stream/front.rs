@@ -41,8 +41,8 @@ pub(super) struct Front {
     pub schema: SchemaRef,
 }
 
-/// The names of columns that no user can type.
-fn hidden(name: &str, expr: Expr) -> Named {
+/// An expression under a name that no user can type.
+pub(super) fn hidden(name: &str, expr: Expr) -> Named {
     Named { name: Some(format!("\u{1}{name}")), expr }
 }
 
@@ -90,12 +90,10 @@ impl Front {
             fetch.select = columns.fields.iter().map(|field| Named::from(col(&field.name))).collect();
             for lookup in &query.lookups {
                 let table = Table::read(engine, lookup, &columns, wanted.as_ref())?;
-                let rows: Vec<Field> = columns.fields.iter().filter_map(arrow_field).collect();
-                columns = arrow_columns(&table.schema(&Arc::new(arrow_schema::Schema::new(rows))));
+                columns = arrow_columns(&table.schema(&columns.to_arrow()));
                 tables.push(table);
             }
         }
-        let known: Vec<Field> = columns.fields.iter().filter_map(arrow_field).collect();
         let mut front = Front {
             tables,
             fetch,
@@ -105,7 +103,7 @@ impl Front {
             has_time: false,
             delay: None,
             time: None,
-            schema: Arc::new(arrow_schema::Schema::new(known)),
+            schema: columns.to_arrow(),
         };
         if query.distinct.is_empty() {
             return Ok(Some(front));
@@ -275,13 +273,5 @@ impl Front {
     /// The checksums of the tables.
     pub fn tables(&self) -> Vec<u32> {
         self.tables.iter().map(|table| table.checksum).collect()
-    }
-}
-
-/// A column that can be read, as Arrow has it.
-fn arrow_field(field: &crate::column::Field) -> Option<Field> {
-    match &field.ty {
-        FieldType::Known(ty) => Some(Field::new(&field.name, ty.to_arrow(), true)),
-        FieldType::Unsupported(_) => None,
     }
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_array::{Array, BooleanArray, RecordBatch};
-use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
+use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 
-use super::front::Front;
+use super::front::{Front, hidden};
 use super::plan::{Windows, pane_of, tick_of};
 use super::query::Query;
 use super::window::{Cut, Time};
 use crate::agg::Function;
-use crate::column::{FieldType, Schema, Type};
+use crate::column::{Schema, Type};
 use crate::exec::RowsRun;
 use crate::expr::{Expr, ExprNode, col};
 use crate::input::{self, Reject};
@@ -36,11 +36,6 @@ enum Rule {
     Time,
     /// Those for panes that are over.
     Panes(Cut),
-}
-
-/// The names of columns that no user can type.
-fn hidden(name: &str, expr: Expr) -> Named {
-    Named { name: Some(format!("\u{1}late {name}")), expr }
 }
 
 /// What rows are asked for by an expression over groups: the arguments of its aggregates.
@@ -89,14 +84,10 @@ impl Late {
             _ => return refuse("late rows are those of windows, or of distinct rows", "leave out --late"),
         };
         late = Job { filter: late.filter.take(), maps: std::mem::take(&mut late.maps), ..Job::new() };
-        let known = schema.fields.iter().filter_map(|field| match &field.ty {
-            FieldType::Known(ty) => Some(Field::new(&field.name, ty.to_arrow(), true)),
-            FieldType::Unsupported(_) => None,
-        });
-        let schema: SchemaRef = Arc::new(ArrowSchema::new(known.collect::<Vec<_>>()));
+        let schema = schema.to_arrow();
         late.select = schema.fields().iter().map(|field| Named::from(col(field.name()))).collect();
-        late.select.push(hidden("time", time.cast(Type::Int64)));
-        late.select.extend(must.into_iter().enumerate().map(|(at, expr)| hidden(&at.to_string(), expr)));
+        late.select.push(hidden("late time", time.cast(Type::Int64)));
+        late.select.extend(must.into_iter().enumerate().map(|(at, expr)| hidden(&format!("late {at}"), expr)));
         Ok(Some(Late { job: late, rule, schema }))
     }
 

@@ -170,23 +170,10 @@ impl Runner {
         };
         self.name = metadata.get("query").and_then(Json::as_str).ok_or_else(strange)?.into();
         let (was, is) = (metadata.get("job").ok_or_else(strange)?, self.fingerprint());
-        let parts = [
-            "source",
-            "where",
-            "map",
-            "by",
-            "aggregates",
-            "having",
-            "select",
-            "lookup",
-            "distinct",
-            "event time",
-            "then",
-            "window",
-            "mode",
-        ];
-        if let Some(part) = parts.iter().find(|part| was.get(**part) != is.get(**part)) {
-            let shown = |json: &Json| match json.get(*part) {
+        if let Some((part, _)) =
+            is.as_object().into_iter().flatten().find(|(part, json)| was.get(part.as_str()) != Some(json))
+        {
+            let shown = |json: &Json| match json.get(part) {
                 None | Some(Json::Null) => "nothing".to_owned(),
                 Some(Json::String(text)) => text.clone(),
                 Some(Json::Array(list)) => list.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", "),

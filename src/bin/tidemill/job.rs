@@ -141,8 +141,15 @@ pub fn grouping(args: &GroupingArgs, aggregates: Vec<Named>) -> Result<Job> {
         let (name, value) = expr::parse_assignment(text)?;
         job = job.map(name, value);
     }
-    for text in &args.by {
-        job.keys.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
+    job.keys = items(&args.by)?;
     Ok(job)
+}
+
+/// What an option that may be given several times lists.
+///
+/// # Errors
+/// Texts that do not parse.
+pub fn items(texts: &[String]) -> Result<Vec<Named>> {
+    let lists = texts.iter().map(|text| Named::parse_list(text)).collect::<Result<Vec<_>>>()?;
+    Ok(lists.concat())
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use tidemill::expr;
 use tidemill::input::{CsvOptions, OpenOptions};
 use tidemill::output::Format;
-use tidemill::plan::Named;
 use tidemill::stream::{
     FileOrder, FileSink, FolderSink, FolderSource, Guarantee, Limits, LinesSink, LinesSource, Lookup, Metrics,
     NexmarkSource, OutputMode, Query, RateSource, Sink, Source, TailSource, Trigger,
@@ -55,10 +54,7 @@ pub fn run(args: &StreamArgs) -> Result<()> {
     for text in &args.lookup {
         query = query.lookup(lookup(text, &args.input)?);
     }
-    for text in &args.distinct {
-        let keys = expr::parse_items(text)?;
-        query = query.distinct(keys.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
+    query = query.distinct(job::items(&args.distinct)?);
     if let Some(on) = &args.event_time {
         query = query.event_time(expr::parse(on)?);
     }
@@ -149,15 +145,9 @@ pub fn run(args: &StreamArgs) -> Result<()> {
 }
 
 fn job_of(args: &StreamArgs) -> Result<Job> {
-    let mut aggregates = Vec::new();
-    for text in &args.aggregates {
-        aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
-    let job = job::grouping(&args.grouping, aggregates)?;
+    let job = job::grouping(&args.grouping, job::items(&args.aggregates)?)?;
     let mut job = job::narrowed(job, &args.having, &args.order_by, args.limit)?;
-    for text in &args.select {
-        job.select.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
+    job.select = job::items(&args.select)?;
     job::check_computes(&job)?;
     Ok(job)
 }
@@ -165,11 +155,7 @@ fn job_of(args: &StreamArgs) -> Result<Job> {
 /// The second stage, if there is one.
 fn then(args: &StreamArgs) -> Result<Option<Job>> {
     let grouping = GroupingArgs { by: args.then_by.clone(), filter: args.then_where.clone(), map: Vec::new() };
-    let mut aggregates = Vec::new();
-    for text in &args.then {
-        aggregates.extend(expr::parse_items(text)?.into_iter().map(|(expr, name)| Named { name, expr }));
-    }
-    let job = job::grouping(&grouping, aggregates)?;
+    let job = job::grouping(&grouping, job::items(&args.then)?)?;
     let job = job::narrowed(job, &[], &args.then_order_by, args.then_limit)?;
     if job == Job::new() {
         return Ok(None);
