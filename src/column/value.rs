@@ -39,14 +39,12 @@ impl Value {
 
     /// Appends [`Value::text`] to `out`. Null appends nothing.
     pub fn write(&self, ty: &Type, out: &mut String) {
-        use std::fmt::Write;
-        // Writing to a String cannot fail.
         match (self, ty) {
             (Value::Null, _) => {}
             (Value::Bool(v), _) => out.push_str(if *v { "true" } else { "false" }),
             (Value::Int(v), Type::Date) => write_date(*v, out),
             (Value::Int(v), Type::Timestamp(unit)) => write_timestamp(*v, *unit, out),
-            (Value::Int(v), _) => _ = write!(out, "{v}"),
+            (Value::Int(v), _) => out.push_str(itoa::Buffer::new().format(*v)),
             (Value::Wide(v), _) => write_decimal(*v, ty.scale(), out),
             (Value::Float(v), Type::Float32) => write_float32(*v as f32, out),
             (Value::Float(v), _) => write_float(*v, out),
@@ -99,28 +97,33 @@ fn write_float32(v: f32, out: &mut String) {
 }
 
 fn write_decimal(v: i128, scale: u8, out: &mut String) {
-    use std::fmt::Write;
-    if scale == 0 {
-        _ = write!(out, "{v}");
-        return;
+    if v < 0 {
+        out.push('-');
     }
-    let one = 10u128.pow(scale.into());
-    let (whole, part) = (v.unsigned_abs() / one, v.unsigned_abs() % one);
-    _ = write!(out, "{}{whole}.{part:0width$}", if v < 0 { "-" } else { "" }, width = scale as usize);
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(v.unsigned_abs());
+    let (whole, part) = digits.split_at(digits.len().saturating_sub(scale.into()));
+    out.push_str(if whole.is_empty() { "0" } else { whole });
+    if scale > 0 {
+        out.push('.');
+        (part.len()..scale.into()).for_each(|_| out.push('0'));
+        out.push_str(part);
+    }
 }
 
 /// (year, month, day) of a day number, by the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level
 /// date algorithms").
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
-    let z = days as i128 + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
+    // Days since 0000-03-01, of which there are 4 eras and 135,080 days before 1970; apart, as together they may not fit.
+    let shifted = days.rem_euclid(146_097) + 135_080;
+    let era = days.div_euclid(146_097) + 4 + shifted / 146_097;
+    let doe = shifted % 146_097;
     let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     let mp = (5 * doy + 2) / 153;
     let day = (doy - (153 * mp + 2) / 5 + 1) as u32;
     let month = (if mp < 10 { mp + 3 } else { mp - 9 }) as u32;
-    ((yoe + era * 400) as i64 + i64::from(month <= 2), month, day)
+    (yoe + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// The day number of a date, or `None` if there is no such date.
@@ -157,15 +160,12 @@ fn write_date(days: i64, out: &mut String) {
     }
 }
 
-/// The last `width` digits, 9 at most, of a number that is not negative. Times are much of what is written, and the standard library's
-/// formatting is slow for it.
-fn write_digits(mut number: i64, width: usize, out: &mut String) {
-    let mut digits = [b'0'; 9];
-    for digit in digits[..width].iter_mut().rev() {
-        *digit += (number % 10) as u8;
-        number /= 10;
-    }
-    out.extend(digits[..width].iter().map(|&digit| char::from(digit)));
+/// A number that is not negative, with zeros before it if it has less than `width` digits.
+fn write_digits(number: i64, width: usize, out: &mut String) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    (digits.len()..width).for_each(|_| out.push('0'));
+    out.push_str(digits);
 }
 
 fn write_timestamp(ticks: i64, unit: Unit, out: &mut String) {
@@ -192,6 +192,10 @@ mod tests {
         let decimal = Type::Decimal { precision: 10, scale: 3 };
         assert_eq!(Value::Wide(-1).text(&decimal), "-0.001");
         assert_eq!(Value::Wide(12_345).text(&decimal), "12.345");
+        assert_eq!(Value::Wide(0).text(&decimal), "0.000");
+        let narrow = Type::Decimal { precision: 38, scale: 38 };
+        assert_eq!(Value::Wide(i128::MIN).text(&narrow), "-1.70141183460469231731687303715884105728");
+        assert_eq!(Value::Wide(i128::MIN).text(&Type::UInt64), "-170141183460469231731687303715884105728");
         assert_eq!(Value::Int(0).text(&Type::Date), "1970-01-01");
         assert_eq!(Value::Int(-1).text(&Type::Timestamp(Unit::Milli)), "1969-12-31T23:59:59.999");
         assert_eq!(Value::Int(1).text(&Type::Timestamp(Unit::Second)), "1970-01-01T00:00:01");

@@ -6,10 +6,11 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 
 use super::Writer;
-use super::cell::{OutColumn, cell, text};
+use super::cell::OutColumn;
+use super::cells::{Cell, cells};
 use super::sink::TextSink;
 use crate::Result;
-use crate::column::Type;
+use crate::column::Value;
 
 pub(super) struct Delimited {
     columns: Vec<OutColumn>,
@@ -39,29 +40,25 @@ impl Delimited {
 
 impl Writer for Delimited {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut cells = cells(&self.columns, batch);
         let mut list = String::new();
         for row in 0..batch.num_rows() {
-            for (i, (column, array)) in self.columns.iter().zip(batch.columns()).enumerate() {
+            for (i, (column, cells)) in self.columns.iter().zip(&mut cells).enumerate() {
                 let out = &mut self.sink.text;
                 if i > 0 {
                     out.push(self.delimiter.into());
                 }
-                match column.ty {
-                    Type::Str => {
-                        if let Some(text) = text(array, row) {
-                            write_text(text, self.delimiter, out);
-                        }
-                    }
-                    Type::List(_) => {
+                match cells.at(row) {
+                    Cell::Null => {}
+                    Cell::Text(text) => write_text(text, self.delimiter, out),
+                    Cell::Value(value @ Value::List(_)) => {
                         list.clear();
-                        let value = cell(array, row);
-                        if !value.is_null() {
-                            value.write(&column.ty, &mut list);
-                            write_text(&list, self.delimiter, out);
-                        }
+                        value.write(&column.ty, &mut list);
+                        write_text(&list, self.delimiter, out);
                     }
                     // Neither delimiters nor quotes nor line ends occur in these.
-                    _ => cell(array, row).write(&column.ty, out),
+                    Cell::Plain(write, _) => write(row, out),
+                    Cell::Value(value) => value.write(&column.ty, out),
                 }
             }
             self.sink.text.push('\n');

@@ -8,7 +8,8 @@ use std::path::Path;
 use arrow_array::RecordBatch;
 
 use super::Writer;
-use super::cell::{OutColumn, cell, text};
+use super::cell::OutColumn;
+use super::cells::{Cell, cells};
 use super::sink::TextSink;
 use crate::Result;
 use crate::column::{Type, Value};
@@ -41,20 +42,28 @@ impl Json {
 
 impl Writer for Json {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut cells = cells(&self.columns, batch);
         for row in 0..batch.num_rows() {
             let out = &mut self.sink.text;
             if self.array {
                 out.push_str(if self.rows == 0 { "\n" } else { ",\n" });
             }
             out.push('{');
-            for (i, (column, array)) in self.columns.iter().zip(batch.columns()).enumerate() {
+            for (i, (column, cells)) in self.columns.iter().zip(&mut cells).enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
                 out.push_str(&self.names[i]);
-                match text(array, row) {
-                    Some(text) => write_string(text, out),
-                    None => write_value(&cell(array, row), &column.ty, out),
+                match cells.at(row) {
+                    Cell::Null => out.push_str("null"),
+                    Cell::Text(text) => write_string(text, out),
+                    Cell::Plain(write, quoted) => {
+                        let quote = if quoted { "\"" } else { "" };
+                        out.push_str(quote);
+                        write(row, out);
+                        out.push_str(quote);
+                    }
+                    Cell::Value(value) => write_value(&value, &column.ty, out),
                 }
             }
             out.push('}');

@@ -9,6 +9,7 @@
 //! Parquet has no timestamps in seconds: they are written in milliseconds there.
 
 mod cell;
+mod cells;
 mod delimited;
 mod file;
 mod format;
