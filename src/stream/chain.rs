@@ -24,28 +24,34 @@ pub(super) struct Chain {
     pub delta_bytes: u64,
 }
 
-/// Writes the state after a batch: what the batch changed, or all of it if that has become cheaper to read.
+impl Chain {
+    /// Whether all of the state has become cheaper to read than what changed of it, `delta` of the batch too.
+    pub fn is_to_be_full(self, batch: u64, delta: &[u8]) -> bool {
+        let after = self.delta_bytes + delta.len() as u64;
+        let keeps_on = |full: u64| after <= self.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
+        !self.full.is_some_and(keeps_on)
+    }
+}
+
+/// Writes the state after a batch: what the batch changed; all of it with the position of the source.
 pub(super) fn write_state(
     log: &Log,
     batch: u64,
     chain: Chain,
     mut header: Json,
+    position: Option<Json>,
     delta: &[u8],
     going: &Going,
-    position: impl FnOnce() -> Json,
 ) -> Result<Chain> {
-    let after = chain.delta_bytes + delta.len() as u64;
-    let keep_on = |full: u64| after <= chain.full_bytes.max(LEAST_DELTAS) && batch - full < MOST_DELTAS;
-    if let Some(full) = chain.full.filter(|&full| keep_on(full)) {
+    let Some(position) = position else {
         let payload = join_state(&header, |out| {
             out.extend_from_slice(delta);
             Ok(())
         })?;
         log.write(Kind::State, batch, &payload)?;
-        let delta_bytes = chain.delta_bytes + payload.len() as u64;
-        return Ok(Chain { full: Some(full), delta_bytes, ..chain });
-    }
-    header["position"] = position();
+        return Ok(Chain { delta_bytes: chain.delta_bytes + payload.len() as u64, ..chain });
+    };
+    header["position"] = position;
     let payload = join_state(&header, |out| going.put(out))?;
     log.write(Kind::State, batch, &payload)?;
     Ok(Chain { full: Some(batch), full_bytes: payload.len() as u64, delta_bytes: 0 })

@@ -62,7 +62,8 @@ pub struct Progress {
     pub time: Option<Type>,
     /// The device that grouped its rows.
     pub device: String,
-    /// Time by step, in the order of the steps: `latestOffset`, `walCommit`, `addBatch`, `stateCommit`, `sinkCommit`, `commitOffsets`.
+    /// Time by step: `latestOffset`, `walCommit`, `addBatch`, `stateCommit`, `sinkCommit`, `commitOffsets`. Offsets are logged while the
+    /// batch is grouped, and state while the sink prepares: their times are those that were waited for them after that.
     pub steps: Vec<(&'static str, Duration)>,
     /// Time on the device by name: `upload`, `kernel`, `readback`, `read` …, added up over threads.
     pub device_steps: Vec<(String, Duration)>,

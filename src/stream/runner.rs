@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
@@ -22,6 +22,23 @@ use super::{Guarantee, Lookup, OutputMode, Progress, Time};
 use crate::column::{Field as Column, FieldType, Schema};
 use crate::plan::{Job, Named};
 use crate::{Engine, Error, Result};
+
+/// From one step to the next.
+struct Lap(Instant);
+
+impl Lap {
+    /// Since the last time.
+    fn next(&mut self) -> Duration {
+        let last = std::mem::replace(&mut self.0, Instant::now());
+        self.0 - last
+    }
+}
+
+/// What `work` gives, and how long it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    (work(), started.elapsed())
+}
 
 /// A query that runs.
 pub(super) struct Runner {
@@ -358,11 +375,6 @@ impl Runner {
         let mut progress = Progress::default();
         progress.steps.push(("latestOffset", started.elapsed()));
         let offsets = Offsets { range, watermark: self.watermark, at: self.time(), advance, tables: self.tables() };
-        if let Some(log) = &self.log {
-            let logging = Instant::now();
-            log.write(Kind::Offsets, self.next, &pretty(&offsets.to_json()))?;
-            progress.steps.push(("walCommit", logging.elapsed()));
-        }
         self.work(offsets, progress, started)
     }
 
@@ -379,19 +391,16 @@ impl Runner {
         self.watermark.filter(|_| processing).map_or(now, |before| now.max(before))
     }
 
-    /// Does a batch whose range is logged.
+    /// Does a batch. Unless it is done again its range is logged beside that; nothing it has found is written before that is durable.
     fn work(&mut self, offsets: Offsets, mut progress: Progress, started: Instant) -> Result<Progress> {
         let Some(going) = &mut self.going else { return Err(Error::internal("a batch before its plan")) };
         let batch = self.next;
-        let mut lap = Instant::now();
-        let mut step = |progress: &mut Progress, name| {
-            progress.steps.push((name, lap.elapsed()));
-            lap = Instant::now();
-        };
+        let mut lap = Lap(Instant::now());
         let source = match &offsets.range {
             Json::Null => None,
             range => Some(self.query.source.open(range, &going.schema)?),
         };
+        let opening = lap.next();
         let setting = Setting {
             engine: &self.engine,
             job: &self.query.job,
@@ -401,36 +410,64 @@ impl Runner {
             advance: offsets.advance,
             keeps: self.log.is_some(),
         };
-        let Found { rows, late, delta, watermark } = going.batch(source.as_deref(), &setting, &mut progress)?;
+        let is_again = progress.is_again;
+        let mut group = || timed(|| going.batch(source.as_deref(), &setting, &mut progress));
+        let (found, grouping) = match self.log.as_ref().filter(|_| !is_again) {
+            None => group(),
+            Some(log) => {
+                let payload = pretty(&offsets.to_json());
+                let (grouped, logged) = log.both(group, || log.write(Kind::Offsets, batch, &payload))?;
+                logged?;
+                progress.steps.push(("walCommit", lap.next().saturating_sub(grouped.1)));
+                grouped
+            }
+        };
+        progress.steps.push(("addBatch", opening + grouping));
+        let Found { rows, late, delta, watermark } = found?;
         let output = BatchOutput { batch, rows };
         progress.rows_emitted = output.len() as u64;
-        step(&mut progress, "addBatch");
-        if let Some(log) = &self.log {
-            let header = json!({ "range": offsets.range, "watermark": watermark });
-            self.chain = write_state(log, batch, self.chain, header, &delta, going, || self.query.source.position())?;
-            step(&mut progress, "stateCommit");
-        }
+        // Not of the source while the state is written: it stays on this thread.
+        let position = self.chain.is_to_be_full(batch, &delta).then(|| self.query.source.position());
+        let header = json!({ "range": offsets.range, "watermark": watermark });
         let Query { sink, aside, .. } = &mut self.query;
-        let mut give = |progress: &mut Progress| {
+        let rejects = &progress.rejects;
+        let mut prepare = || {
             // First what is not in the output: that must not appear without it.
-            aside.give(batch, &progress.rejects, &late)?;
-            sink.prepare(&output)?;
-            sink.commit(batch)?;
-            step(progress, "sinkCommit");
-            Ok::<_, Error>(())
+            aside.give(batch, rejects, &late)?;
+            sink.prepare(&output)
         };
+        lap.next();
         // The place of the commit is the promise.
-        if self.guarantee != Guarantee::AtMostOnce {
-            give(&mut progress)?;
-        }
-        if let (Some(log), Some(full)) = (&self.log, self.chain.full) {
-            let committing = Instant::now();
-            log.write(Kind::Commits, batch, &pretty(&json!({ "full": full })))?;
-            progress.steps.push(("commitOffsets", committing.elapsed()));
-        }
-        if self.guarantee == Guarantee::AtMostOnce {
-            give(&mut progress)?;
-        }
+        let steps = match &self.log {
+            None => {
+                prepare()?;
+                sink.commit(batch)?;
+                vec![("sinkCommit", lap.next())]
+            }
+            Some(log) => {
+                let state = || write_state(log, batch, self.chain, header, position, &delta, going);
+                let commit = |chain: Chain| log.write(Kind::Commits, batch, &pretty(&json!({ "full": chain.full })));
+                if self.guarantee == Guarantee::AtMostOnce {
+                    self.chain = state()?;
+                    let state = lap.next();
+                    commit(self.chain)?;
+                    let commit = lap.next();
+                    prepare()?;
+                    sink.commit(batch)?;
+                    vec![("stateCommit", state), ("commitOffsets", commit), ("sinkCommit", lap.next())]
+                } else {
+                    let ((prepared, preparing), written) = log.both(|| timed(prepare), state)?;
+                    self.chain = written?;
+                    prepared?;
+                    let state = lap.next().saturating_sub(preparing);
+                    sink.commit(batch)?;
+                    let sink = preparing + lap.next();
+                    commit(self.chain)?;
+                    vec![("stateCommit", state), ("sinkCommit", sink), ("commitOffsets", lap.next())]
+                }
+            }
+        };
+        progress.steps.extend(steps);
         self.next += 1;
         self.watermark = watermark;
         if let Some(log) = &self.log {

@@ -61,7 +61,10 @@ fn in_turn(at: u64) -> Vec<Crash> {
 #[test]
 fn every_crash_state_gives_the_same_output() {
     for mode in MODES {
-        survives(&mode.to_string(), &|disk| query(disk, mode), every);
+        for beside_first in [false, true] {
+            let what = format!("{mode}, what is beside first: {beside_first}");
+            survives(&what, &|disk| query(&disk.clone().beside_first(beside_first), mode), every);
+        }
     }
 }
 
@@ -69,7 +72,10 @@ fn every_crash_state_gives_the_same_output() {
 fn every_crash_state_of_a_query_over_files_gives_the_same_output() {
     let files = Files::new();
     for mode in MODES {
-        survives(&format!("{mode} over files"), &|disk| files.query(disk, mode), in_turn);
+        for beside_first in [false, true] {
+            let what = format!("{mode} over files, what is beside first: {beside_first}");
+            survives(&what, &|disk| files.query(&disk.clone().beside_first(beside_first), mode), in_turn);
+        }
     }
 }
 
@@ -79,7 +85,10 @@ fn whatever_a_query_remembers_a_crash_takes_none_of_it() {
     for (what, make) in files.cases() {
         let has_late = straight(&*make).0.keys().any(|name| name.starts_with("late/"));
         assert_eq!(has_late, what.starts_with("late"), "{what}");
-        survives(what, &*make, in_turn);
+        for beside_first in [false, true] {
+            let what = format!("{what}, what is beside first: {beside_first}");
+            survives(&what, &|disk| make(&disk.clone().beside_first(beside_first)), in_turn);
+        }
     }
 }
 

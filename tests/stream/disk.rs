@@ -52,6 +52,8 @@ struct Inner {
     fails_at: Option<(u64, io::ErrorKind)>,
     /// Whether syncs do nothing: a file system, or a program, that forgets them.
     ignores_sync: bool,
+    /// Of two pieces of work that do not wait for one another, which is done first.
+    beside_first: bool,
 }
 
 /// See the module. Clones share the file system.
@@ -75,6 +77,11 @@ impl SimulatedDisk {
 
     pub fn ignores_sync(self) -> SimulatedDisk {
         self.0.lock().unwrap().ignores_sync = true;
+        self
+    }
+
+    pub fn beside_first(self, first: bool) -> SimulatedDisk {
+        self.0.lock().unwrap().beside_first = first;
         self
     }
 
@@ -121,6 +128,7 @@ impl SimulatedDisk {
             durable: names.clone(),
             names,
             folders: inner.folders.clone(),
+            beside_first: inner.beside_first,
             ..Inner::default()
         };
         SimulatedDisk(Arc::new(Mutex::new(after)))
@@ -278,5 +286,17 @@ impl Disk for SimulatedDisk {
             }
             Ok(())
         })
+    }
+
+    /// One after the other, so that a number names the same operation in every run. What the two do is in other folders: other ways to
+    /// mix them leave no other states than these two orders and [`Crash`] do.
+    fn both(&self, here: &mut dyn FnMut(), beside: &mut (dyn FnMut() + Send)) {
+        if self.0.lock().unwrap().beside_first {
+            beside();
+            here();
+        } else {
+            here();
+            beside();
+        }
     }
 }

@@ -79,6 +79,10 @@ impl Disk for CommitsFirst {
         }
         Ok(())
     }
+
+    fn both(&self, here: &mut dyn FnMut(), beside: &mut (dyn FnMut() + Send)) {
+        self.disk.both(here, beside);
+    }
 }
 
 fn commits_first(disk: &SimulatedDisk, folder: &str) -> Query {
@@ -134,6 +138,10 @@ impl Disk for HidesMarkers {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         self.0.sync_folder(folder)
+    }
+
+    fn both(&self, here: &mut dyn FnMut(), beside: &mut (dyn FnMut() + Send)) {
+        self.0.both(here, beside);
     }
 }
 

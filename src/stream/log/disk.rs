@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::output::folder_of;
 use crate::{Error, Result};
@@ -51,6 +52,24 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// As the system says.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Does two pieces of work that do not wait for one another, `here` on this thread: at the same time, for most of writing durably
+    /// is waiting. A file system that counts or chooses what is asked of it, when, may do one after the other, in either order.
+    fn both(&self, here: &mut dyn FnMut(), beside: &mut (dyn FnMut() + Send)) {
+        let beside = Mutex::new(Some(beside));
+        let go = || {
+            let beside = beside.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(beside) = beside {
+                beside();
+            }
+        };
+        std::thread::scope(|scope| {
+            _ = std::thread::Builder::new().name("tidemill-log".into()).spawn_scoped(scope, go);
+            here();
+        });
+        // There was no thread to be had.
+        go();
+    }
 }
 
 /// A file that is being written.

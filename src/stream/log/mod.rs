@@ -126,6 +126,18 @@ impl Log {
         write_whole(&*self.disk, &self.path(kind, batch), &[&frame::head(kind.name(), payload), payload])
     }
 
+    /// What two pieces of work give that do not wait for one another, `here` on this thread: see [`Disk::both`].
+    pub(crate) fn both<A, B: Send>(
+        &self,
+        here: impl FnOnce() -> A,
+        beside: impl FnOnce() -> B + Send,
+    ) -> Result<(A, B)> {
+        let (mut here, mut beside) = (Some(here), Some(beside));
+        let (mut one, mut other) = (None, None);
+        self.disk.both(&mut || one = here.take().map(|work| work()), &mut || other = beside.take().map(|work| work()));
+        one.zip(other).ok_or_else(|| Error::internal("a file system did one of two things only"))
+    }
+
     /// The payload of a batch's file: `Ok(None)` if there is none; the inner error says what is wrong with it.
     pub(crate) fn read(&self, kind: Kind, batch: u64) -> Result<Option<Result<Payload, String>>> {
         self.read_file(&self.path(kind, batch), kind.name())
