@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use arrow_schema::SchemaRef;
 use tidemill::output::value_text;
-use tidemill::stream::{BatchOutput, Disk, DiskFile, OutputMode, Query, Sink};
+use tidemill::stream::{BatchOutput, Disk, DiskFile, Limits, OutputMode, Query, Sink};
 use tidemill::{Error, Result};
 
 use super::crashes::{Make, killed, straight};
 use super::disk::{Crash, SimulatedDisk};
-use super::{CHECKPOINT, OUTPUT, folder_sink, query, query_on};
+use super::{CHECKPOINT, OUTPUT, Output, folder_sink, query, query_on};
 
 /// Crashes, one at each operation, after which the output, or what is said of the checkpoint, is not that of a run that nothing happened to.
 fn wrong(make: Make) -> usize {
@@ -102,6 +102,31 @@ fn a_commit_before_the_output_is_found() {
 #[test]
 fn a_commit_before_the_state_is_found() {
     let found = wrong(&|disk| commits_first(disk, "/checkpoint/state"));
+    assert!(found >= 4, "{found}");
+}
+
+#[test]
+fn a_range_that_is_logged_after_its_output_is_found() {
+    // A process that goes on cuts new batches smaller: a range that was not logged is another one then.
+    let limited = |disk: &SimulatedDisk, folder: &str| {
+        let rows = if disk.paths().is_empty() { 17 } else { 3 };
+        commits_first(disk, folder).limits(Limits { rows: Some(rows), ..Limits::default() })
+    };
+    // Batches differ, and so do the files; all rows are there once.
+    let rows = |output: &Output| {
+        let mut rows: Vec<String> = output.values().flat_map(|text| text.lines().skip(1)).map(str::to_owned).collect();
+        rows.sort_unstable();
+        rows
+    };
+    let wrong = |folder: &str| {
+        let make: Make = &|disk| limited(disk, folder);
+        let (expected, operations) = straight(make);
+        let crash = |at: u64| Crash::ALL[at as usize % Crash::ALL.len()];
+        let found = (0..operations).map(|at| killed(SimulatedDisk::new(), make, at, crash(at)));
+        found.filter(|found| found.as_ref().map(rows) != Ok(rows(&expected))).count()
+    };
+    assert_eq!(wrong("/nowhere"), 0);
+    let found = wrong("/checkpoint/offsets");
     assert!(found >= 4, "{found}");
 }
 
