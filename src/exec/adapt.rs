@@ -71,7 +71,7 @@ impl Shared<'_> {
             Some(sender) => self.steer(&pilot, sender, &cpu),
             None => take(&receiver).map_or_else(Vec::new, |queue| self.serve(&pilot, queue, auto, &cpu)),
         };
-        let found = on_threads(seats, work).into_iter().flatten().collect();
+        let found = on_threads(None, seats, work).into_iter().flatten().collect();
         let (log, surprises) = pilot.into_inner().unwrap_or_else(PoisonError::into_inner).words();
         let mut account = self.account();
         account.details.splice(0..0, log);

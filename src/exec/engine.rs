@@ -279,6 +279,7 @@ impl Engine {
             cancel: &self.cancel,
             observer: self.observer.as_deref(),
             auto: auto.as_ref().filter(|_| source.bytes().is_none_or(|bytes| bytes > SMALL)),
+            pool: None,
         };
         let dictionaries = dictionaries(&plan.stage.program);
         let (found, rejects) = run(&plan.stage, &**source, dictionaries, &*backend, &settings, &mut ledger)?;

@@ -73,6 +73,7 @@ impl RowsRun<'_> {
             cancel: &engine.cancel,
             observer: engine.observer.as_deref(),
             auto: None,
+            pool: None,
         };
         let shared = Shared::begin(&plan.stage, source, dictionaries(&plan.stage.program), &settings)?;
         let work = |()| {
@@ -90,7 +91,7 @@ impl RowsRun<'_> {
             }
             made
         };
-        let mut made: Vec<_> = on_threads(vec![(); threads], work).into_iter().flatten().collect();
+        let mut made: Vec<_> = on_threads(None, vec![(); threads], work).into_iter().flatten().collect();
         let (rejects, _) = shared.settle(&mut ledger)?;
         made.sort_unstable_by_key(|(sequence, _)| *sequence);
         let batches = cut(made.into_iter().map(|(_, columns)| columns), plan.limit, &self.schema())?;

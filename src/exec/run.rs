@@ -38,6 +38,8 @@ pub(super) struct Settings<'a> {
     /// A device that may take over from the CPU.
     pub auto: Option<&'a Auto>,
     pub memory: Option<&'a Memory>,
+    /// Threads that are there already, as many as `threads` at least, for a run on the CPU's: new ones cost more than a small run.
+    pub pool: Option<&'a rayon::ThreadPool>,
 }
 
 /// Rows of a chunk at most: row numbers within a chunk are u32 with room to spare.
@@ -395,7 +397,7 @@ impl Shared<'_> {
             }
             self.finish(&mut *worker, &mut Vec::new())
         };
-        Ok(on_threads(workers, work).into_iter().flatten().collect())
+        Ok(on_threads(self.settings.pool, workers, work).into_iter().flatten().collect())
     }
 
     fn run_on_queue(&self, backend: &dyn Backend) -> Result<Vec<Grouped>> {
@@ -417,7 +419,7 @@ impl Shared<'_> {
                 }
             }
         };
-        Ok(on_threads(threads, work).into_iter().flatten().collect())
+        Ok(on_threads(None, threads, work).into_iter().flatten().collect())
     }
 
     /// Reads chunks for the device; when it has failed, works them off here.

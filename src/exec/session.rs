@@ -109,6 +109,7 @@ impl Session {
             cancel: &engine.cancel,
             observer: engine.observer.as_deref(),
             auto: self.auto.as_ref().filter(|_| !small),
+            pool: Some(&self.pool),
         };
         let stage = &self.plan.stage;
         let (found, rejects) = run(stage, source, self.dictionaries.clone(), &*self.backend, &settings, &mut ledger)?;
